@@ -1,0 +1,37 @@
+"""Errors a user can act on: one line of text, and the exit code the command line gives for it."""
+
+
+class SimclrBenchError(Exception):
+    """Base of every expected failure; its text is one line: what, where, and what to do."""
+
+    exit_code = 4
+
+
+class UsageError(SimclrBenchError):
+    """The request itself is off: an unknown table, row, data set or option value."""
+
+    exit_code = 2
+
+
+class DataError(SimclrBenchError):
+    """Data, weights, records or the installation are missing or corrupt."""
+
+    exit_code = 3
+
+
+class JobError(SimclrBenchError):
+    """A job started and failed."""
+
+    exit_code = 4
+
+
+class StoreError(SimclrBenchError):
+    """The run directory is held by another process or was written by a newer version."""
+
+    exit_code = 5
+
+
+class Interrupted(SimclrBenchError):
+    """SIGTERM arrived; SIGINT is Python's own KeyboardInterrupt."""
+
+    exit_code = 143
