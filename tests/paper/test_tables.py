@@ -1,0 +1,126 @@
+"""The tables as data: every printed cell entered twice, and every name leads somewhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from simclr_bench.paper.spec import Above, Claim, Distillation, Probe
+from simclr_bench.paper.tables import DISTILLATION, FIGURE_6, TABLE_4, TABLES
+
+# A second transcription, made from the paper and never from tables.py.
+SECOND = {
+    "1": [
+        ["Cropping only", "0.84"],
+        ["Flipping only", "0.841"],
+        ["Color distortion only", "0.839"],
+        ["Cropping + Color distortion", "0.87"],
+        ["Flipping + Cropping", "0.873"],
+        ["All", "0.898"],
+        ["None", "0.784"],
+    ],
+    "2": [["VGG16", "ResNet50", "0.65"], ["ResNet50", "ResNet50", "0.71"]],
+    "3": [
+        ["Epoch", "100"],
+        ["Learning rate", "0.01"],
+        ["Momentum", "0.9"],
+        ["Weight decay", "0.0001"],
+        ["Temperature", "1.0"],
+    ],
+    "4": [
+        ["cats_vs_dogs", "2", "Varied", "1.0"],
+        ["tf_flowers", "5", "Varied (250x500)", "0.906"],
+        ["dtd", "47", "Varied (300x640)", "0.656"],
+        ["cifar_100", "100", "32 x 32", "0.25"],
+        ["food_101", "101", "Varied (512 x 512)", "0.125"],
+    ],
+}
+
+
+@pytest.mark.parametrize("number", SECOND)
+def test_printed_cells_match_a_second_transcription(number: str) -> None:
+    assert TABLES[number].cells[1:] == SECOND[number]
+
+
+def test_there_are_four_tables() -> None:
+    assert list(TABLES) == list(SECOND)
+
+
+def test_scores_are_the_last_column_as_printed() -> None:
+    assert TABLES["4"].scores["tf_flowers"] == "0.906"
+    assert TABLES["3"].scores == {}
+
+
+def test_table_3_is_the_base_of_table_2() -> None:
+    table = TABLES["3"]
+    assert TABLES["2"].base == table.base == DISTILLATION
+    for label in table.rows:
+        assert table.experiment(label) == DISTILLATION
+    for (_, printed), changes in zip(table.cells[1:], table.rows.values(), strict=True):
+        (value,) = changes.values()
+        assert float(printed) == value
+
+
+def test_rows_of_a_table_of_results_are_distinct_experiments() -> None:
+    for table in TABLES.values():
+        if table.measured:
+            experiments = [table.experiment(label) for label in table.rows]
+            assert len(set(experiments)) == len(experiments)
+
+
+def test_flip_and_crop_of_table_1_is_the_flowers_row_of_table_4() -> None:
+    first, fourth = TABLES["1"].experiment("Flipping + Cropping"), TABLE_4.experiment("tf_flowers")
+    assert isinstance(first, Probe) and isinstance(fourth, Probe)
+    assert (
+        set(first.augment) == set(fourth.augment)
+        and replace(first, augment=fourth.augment) == fourth
+    )
+
+
+def test_every_choice_names_a_field_and_gives_a_reason() -> None:
+    for table in TABLES.values():
+        for name, reason in table.choices.items():
+            assert hasattr(table.base, name) and len(reason) > 10
+
+
+def test_momentum_is_a_choice_wherever_the_paper_does_not_state_it() -> None:
+    assert "momentum" in TABLES["1"].choices and "momentum" in TABLES["4"].choices
+    assert isinstance(TABLES["2"].base, Distillation) and "momentum" not in TABLES["2"].choices
+
+
+def test_claims_have_their_sentence_and_its_section() -> None:
+    for table in TABLES.values():
+        for claim in table.claims:
+            assert claim.sentence and "section 6" in claim.source
+    names = [claim.id for table in TABLES.values() for claim in table.claims]
+    assert len(set(names)) == len(names) == 12
+
+
+def test_the_figure_belongs_to_a_table() -> None:
+    assert FIGURE_6.table in TABLES
+
+
+def test_a_row_that_is_not_printed_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"table 4: rows are \['dtd'\], printed are"):
+        replace(TABLE_4, rows={"dtd": {}})
+
+
+def test_a_ragged_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="table 4: not 4 cells"):
+        replace(TABLE_4, printed=TABLE_4.printed.replace("32 x 32            | 0.25", "0.25"))
+
+
+def test_an_unknown_field_is_refused() -> None:
+    rows = {**TABLE_4.rows, "dtd": {"datset": "dtd"}}
+    with pytest.raises(ValueError, match=r"table 4, 'dtd': no such field: \['datset'\]"):
+        replace(TABLE_4, rows=rows)
+
+
+def test_a_choice_for_no_field_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a choice for no field: \['speed'\]"):
+        replace(TABLE_4, choices={"speed": "fast"})
+
+
+def test_a_claim_about_no_row_is_refused() -> None:
+    claim = Claim(id="x", sentence="", source="", statement=Above(("dtd",), ("mnist",)))
+    with pytest.raises(ValueError, match=r"claim x: no such row: \['mnist'\]"):
+        replace(TABLE_4, claims=(claim,))
