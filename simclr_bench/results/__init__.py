@@ -1,0 +1,1 @@
+"""Run directories: one checked, atomically written file per finished job."""

@@ -1,0 +1,73 @@
+"""Writing and checking files so that a reader never meets half of one."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from simclr_bench.errors import DataError
+
+
+def canonical_json(value: Any) -> str:
+    """The one text that a JSON value has here: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256_of(value: Any) -> str:
+    """SHA-256 of a JSON value's canonical text, in hex."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def make_directory(path: Path, purpose: str, remedy: str) -> None:
+    """Creates a directory and its parents.
+
+    Args:
+        path: The directory.
+        purpose: What it is, such as "the run directory".
+        remedy: What the user can do if it cannot be used.
+
+    Raises:
+        DataError: It cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise DataError(f"{path}: {purpose} cannot be made ({reason}); {remedy}") from error
+    if not os.access(path, os.W_OK):
+        raise DataError(f"{path}: {purpose} is not writable; {remedy}")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file that appears whole or not at all, and survives a power cut once it has.
+
+    Raises:
+        DataError: The disk refuses.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise _refused(path, error) from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _refused(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be written ({os.strerror(error.errno or 0)})")
