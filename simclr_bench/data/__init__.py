@@ -1,0 +1,1 @@
+"""Images: the procedural sets, their augmentation, and the randomness behind both."""

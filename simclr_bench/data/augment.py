@@ -1,0 +1,307 @@
+"""Batched augmentation: one draw per image, one pair of small matrix products per resize.
+
+    crop     the law of TensorFlow's sample_distorted_bounding_box, as SimCLR calls it
+    resize   out[b, c] = rows[b] @ image[b, c] @ columns[b], with separable kernel weights that hold
+             the crop: outside its box they are zero, so images of different sizes share a batch
+    flip     left to right, p = 0.5
+    color    jitter (p = 0.8) then grayscale (p = 0.2), pretraining only
+
+The kernel is Keys' cubic (A = -0.5) with half-pixel centers; taps that fall outside the crop are
+dropped and the rest renormalized, as in the official TF2 code. Unlike it the kernel widens when
+the image shrinks (antialiasing): at 32 pixels a photograph shrinks tenfold and more. Results are
+clamped to [0, 1]. Another kernel is another function of the type `WeightBuilder`.
+
+Source: google-research/simclr, data_util.py; SimCLR (arXiv:2002.05709), Appendix A.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simclr_bench.data.color import color_distortion
+from simclr_bench.data.randomness import Index, uniform
+
+Images = Sequence[Tensor] | Tensor
+WeightBuilder = Callable[[Tensor, Tensor, int, int], Tensor]
+
+ASPECT_RANGE = (3 / 4, 4 / 3)
+AREA_RANGE = (0.08, 1.0)
+MIN_COVERAGE = 0.1
+ATTEMPTS = 100
+CENTER_FRACTION = 0.875
+
+
+def sample_crop_boxes(
+    heights: NDArray[np.int64],
+    widths: NDArray[np.int64],
+    index: Index,
+    *,
+    seed: int,
+    epoch: int,
+    operation: str = "crop",
+    area_range: tuple[float, float] = AREA_RANGE,
+    min_coverage: float = MIN_COVERAGE,
+) -> NDArray[np.int64]:
+    """Random crops as SimCLR draws them for a square output.
+
+    The aspect ratio is uniform, the height is a uniform integer among those that fit, the position
+    is uniform; crops covering less than `min_coverage` of the image are drawn again, and after 100
+    attempts the whole image is taken. This is not torchvision's law, whose area is uniform.
+
+    Args:
+        heights: Image heights in pixels. [B]
+        widths: Image widths in pixels. [B]
+        index: Position of each image in its data set. [B]
+        seed: Seed of the run.
+        epoch: Pass over the data.
+        operation: Name of the draw.
+        area_range: Smallest and largest crop, as fractions of the image's area.
+        min_coverage: Least fraction of the image that a crop must cover.
+
+    Returns:
+        Top, left, height and width in pixels. [B, 4]
+
+    Source: TensorFlow, sample_distorted_bounding_box_op.cc; arguments from SimCLR's data_util.py.
+    """
+    index = np.asarray(index)
+    boxes = np.stack([0 * heights, 0 * widths, heights, widths], axis=1).astype(np.int64)
+    pending = np.arange(len(index))
+    for attempt in range(ATTEMPTS):
+        if not len(pending):
+            break
+        draws = uniform(seed, epoch, index[pending], f"{operation}, attempt {attempt}", 4)
+        candidates, accepted = _propose_crops(
+            heights[pending], widths[pending], draws, area_range, min_coverage
+        )
+        boxes[pending[accepted]] = candidates[accepted]
+        pending = pending[~accepted]
+    return boxes
+
+
+def _propose_crops(
+    image_height: NDArray[np.int64],
+    image_width: NDArray[np.int64],
+    draws: NDArray[np.float64],
+    area_range: tuple[float, float],
+    min_coverage: float,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    image_area = image_height * image_width
+    smallest, largest = area_range[0] * image_area, area_range[1] * image_area
+    aspect = ASPECT_RANGE[0] + draws[:, 0] * (ASPECT_RANGE[1] - ASPECT_RANGE[0])
+
+    low = np.rint(np.sqrt(smallest / aspect))
+    # The tallest crop whose rounded width still fits.
+    fits = np.floor((image_width + 0.5 - 1e-7) / aspect)
+    high = np.minimum(np.rint(np.sqrt(largest / aspect)), np.minimum(fits, image_height))
+    low = np.minimum(low, high)
+    height = low + np.floor(draws[:, 1] * (high - low + 1))
+    # Rounding may leave the allowed areas by a little: one row more, or one row less, repairs it.
+    height = height + (np.rint(height * aspect) * height < smallest)
+    height = height - (np.rint(height * aspect) * height > largest)
+    width = np.rint(height * aspect)
+
+    area = height * width
+    accepted = (area >= smallest) & (area <= largest) & (area >= min_coverage * image_area)
+    accepted &= (height <= image_height) & (width <= image_width) & (height > 0) & (width > 0)
+    # The last position is excluded, as in the original.
+    top = np.floor(draws[:, 2] * np.maximum(image_height - height, 0))
+    left = np.floor(draws[:, 3] * np.maximum(image_width - width, 0))
+    return np.stack([top, left, height, width], axis=1).astype(np.int64), accepted
+
+
+def bicubic_weights(start: Tensor, length: Tensor, size: int, extent: int) -> Tensor:
+    """Weights that resample a segment of each line to `size` points.
+
+    Args:
+        start: First pixel of the segment. [B]
+        length: Pixels in the segment. [B]
+        size: Points wanted.
+        extent: Pixels in a line, padding included.
+
+    Returns:
+        Weights; each row sums to 1 and is zero outside its segment. [B, size, extent]
+
+    Source: Keys, "Cubic convolution interpolation", 1981, with A = -0.5.
+    """
+    scale = length.float() / size
+    center = (torch.arange(size) + 0.5) * scale[:, None]  # [B, size], within the segment
+    pixel = torch.arange(extent) - start[:, None]  # [B, extent], within the segment
+    inside = (pixel >= 0) & (pixel < length[:, None])
+    distance = (pixel[:, None, :] + 0.5).sub(center[:, :, None]).abs_()
+    distance /= scale.clamp(min=1.0)[:, None, None]
+    weights = _keys_cubic(distance) * inside[:, None, :]
+    return weights / weights.sum(dim=2, keepdim=True)
+
+
+def _keys_cubic(x: Tensor) -> Tensor:
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros(())))
+
+
+def resample(
+    images: Images,
+    boxes: NDArray[np.int64],
+    size: int,
+    *,
+    mirrored: NDArray[np.bool_] | None = None,
+    weights: WeightBuilder = bicubic_weights,
+) -> Tensor:
+    """Cut a box out of each image and resize it to a square.
+
+    Args:
+        images: uint8 images of any sizes. B of [3, H, W], or [B, 3, H, W]
+        boxes: Top, left, height and width in pixels. [B, 4]
+        size: Side of the square in pixels.
+        mirrored: Which results to flip left to right; none by default. [B]
+        weights: The resampling kernel.
+
+    Returns:
+        float32 images in [0, 1]. [B, 3, size, size]
+    """
+    padded = images if isinstance(images, Tensor) else _pad(images)
+    height, width = padded.shape[2:]
+    top, left, box_height, box_width = torch.from_numpy(boxes).unbind(dim=1)
+    rows = weights(top, box_height, size, height)
+    columns = weights(left, box_width, size, width)
+    if mirrored is not None:
+        flip = torch.from_numpy(mirrored)[:, None, None]
+        columns = torch.where(flip, columns.flip(1), columns)
+    pixels = padded.float().reshape(len(padded), 3 * height, width)
+    narrow = torch.bmm(pixels, columns.transpose(1, 2))  # [B, 3H, size]
+    narrow = narrow.reshape(len(padded), 3, height, size)
+    return torch.matmul(rows[:, None], narrow).mul_(1 / 255).clamp_(0, 1)
+
+
+def _pad(images: Sequence[Tensor]) -> Tensor:
+    if not len(images):
+        raise ValueError("resample: images must hold at least one image, got none")
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    if all(image.shape[1:] == (height, width) for image in images):
+        return torch.stack(list(images))
+    padded = torch.zeros(len(images), 3, height, width, dtype=torch.uint8)
+    for canvas, image in zip(padded, images, strict=True):
+        canvas[:, : image.shape[1], : image.shape[2]] = image
+    return padded
+
+
+def _sizes(images: Images) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if isinstance(images, Tensor):
+        height, width = images.shape[2:]
+        return np.full(len(images), height), np.full(len(images), width)
+    sides = np.array([image.shape[1:] for image in images], dtype=np.int64)
+    return sides[:, 0], sides[:, 1]
+
+
+def center_view(images: Images, *, size: int, weights: WeightBuilder = bicubic_weights) -> Tensor:
+    """The evaluation view: a central square of 0.875 of the shorter side, resized.
+
+    Args:
+        images: uint8 images of any sizes. B of [3, H, W], or [B, 3, H, W]
+        size: Side of the result in pixels.
+        weights: The resampling kernel.
+
+    Returns:
+        float32 images in [0, 1]. [B, 3, size, size]
+
+    Source: google-research/simclr, data_util.py, center_crop.
+    """
+    heights, widths = _sizes(images)
+    side = np.rint(CENTER_FRACTION * np.minimum(heights, widths)).astype(np.int64)
+    top, left = (heights - side + 1) // 2, (widths - side + 1) // 2
+    return resample(images, np.stack([top, left, side, side], axis=1), size, weights=weights)
+
+
+def crop_and_flip(
+    images: Images,
+    index: Index,
+    *,
+    seed: int,
+    epoch: int,
+    size: int,
+    operation: str = "crop and flip",
+    area_range: tuple[float, float] = AREA_RANGE,
+    min_coverage: float = MIN_COVERAGE,
+    weights: WeightBuilder = bicubic_weights,
+) -> Tensor:
+    """The training view: a random crop, resized, flipped half of the time.
+
+    Args:
+        images: The batch, uint8, of any sizes. B of [3, H, W], or [B, 3, H, W]
+        index: Position of each of these images in its data set. [B]
+        seed: Seed of the run.
+        epoch: Pass over the data.
+        size: Side of the result in pixels.
+        operation: Name of the draw.
+        area_range: Smallest and largest crop, as fractions of the image's area.
+        min_coverage: Least fraction of the image that a crop must cover.
+        weights: The resampling kernel.
+
+    Returns:
+        float32 images in [0, 1]. [B, 3, size, size]
+    """
+    heights, widths = _sizes(images)
+    boxes = sample_crop_boxes(
+        heights,
+        widths,
+        index,
+        seed=seed,
+        epoch=epoch,
+        operation=f"{operation}: crop",
+        area_range=area_range,
+        min_coverage=min_coverage,
+    )
+    mirrored = uniform(seed, epoch, index, f"{operation}: flip", 1)[:, 0] < 0.5
+    return resample(images, boxes, size, mirrored=mirrored, weights=weights)
+
+
+def simclr_views(
+    images: Images,
+    index: Index,
+    *,
+    seed: int,
+    epoch: int,
+    size: int,
+    strength: float,
+    area_range: tuple[float, float] = AREA_RANGE,
+    min_coverage: float = MIN_COVERAGE,
+) -> tuple[Tensor, Tensor]:
+    """Two independent pretraining views of each image: crop, flip, color jitter, grayscale.
+
+    No blur: SimCLR leaves it out at 32 pixels.
+
+    Args:
+        images: The batch, uint8, of any sizes. B of [3, H, W], or [B, 3, H, W]
+        index: Position of each of these images in its data set. [B]
+        seed: Seed of the run.
+        epoch: Pass over the data.
+        size: Side of the results in pixels.
+        strength: Color jitter strength s (1.0 for ImageNet, 0.5 for CIFAR-10).
+        area_range: Smallest and largest crop, as fractions of the image's area.
+        min_coverage: Least fraction of the image that a crop must cover.
+
+    Returns:
+        Two batches, float32 in [0, 1]. [B, 3, size, size] each
+
+    Source: SimCLR (arXiv:2002.05709), Appendices A and B.9.
+    """
+
+    def view(name: str) -> Tensor:
+        cropped = crop_and_flip(
+            images,
+            index,
+            seed=seed,
+            epoch=epoch,
+            size=size,
+            operation=name,
+            area_range=area_range,
+            min_coverage=min_coverage,
+        )
+        return color_distortion(
+            cropped, index, seed=seed, epoch=epoch, strength=strength, operation=f"{name}: color"
+        )
+
+    return view("first view"), view("second view")

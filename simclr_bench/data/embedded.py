@@ -1,0 +1,125 @@
+"""The embedded image sets: procedural stand-ins for the five sets of the paper's Table 4.
+
+Each has the class count of the set whose name it bears, and a disposition of its own, fixed before
+any claim of the paper was looked at (only probes trained to convergence were):
+
+    cats_vs_dogs   2 close relatives
+    tf_flowers     5 loose relatives
+    dtd            47 textures without a figure
+    cifar_100      20 families of 5; a third of the resolution, half of the encoder's input
+    food_101       101 loose relatives under heavy clutter and light
+
+Training and held-out images come from different streams of nuisance over the same recipes. The
+pretraining pool comes from recipes of its own, one per image, and has no labels.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from simclr_bench.data.images import ImageSet
+from simclr_bench.data.procedural import Scene, draw_families, draw_recipes, render
+
+SEED = 20210802  # the paper's date
+
+
+@dataclass(frozen=True)
+class Disposition:
+    """One embedded set: how its classes are related, how many images, how they are shown."""
+
+    name: str
+    families: int
+    members: int  # classes per family
+    spread: float  # distance of relatives, 0 to 1
+    train_per_class: int
+    heldout_per_class: int
+    scene: Scene = field(default_factory=Scene)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.families * self.members
+
+
+EMBEDDED_SETS = {
+    disposition.name: disposition
+    for disposition in (
+        Disposition("cats_vs_dogs", 1, 2, 0.26, 1000, 1000),
+        Disposition("tf_flowers", 1, 5, 0.5, 400, 400),
+        Disposition("dtd", 47, 1, 1.0, 42, 42, Scene(figure=False)),
+        Disposition("cifar_100", 20, 5, 0.6, 20, 20, Scene(shrink=3)),
+        Disposition("food_101", 1, 101, 0.7, 20, 20, Scene(clutter=0.45, light=0.45)),
+    )
+}
+
+
+def class_recipes(name: str) -> Tensor:
+    """The recipe of each class of a set.
+
+    Args:
+        name: A key of `EMBEDDED_SETS`.
+
+    Returns:
+        Points of the unit cube. [C, RECIPE]
+    """
+    chosen = _find(name)
+    return draw_families(
+        chosen.families, chosen.members, spread=chosen.spread, seed=SEED, operation=name
+    )
+
+
+def load(name: str) -> tuple[ImageSet, ImageSet]:
+    """Draw an embedded set.
+
+    Args:
+        name: A key of `EMBEDDED_SETS`.
+
+    Returns:
+        Training and held-out images, both class by class.
+
+    Raises:
+        ValueError: There is no such set.
+    """
+    chosen = _find(name)
+    recipes = class_recipes(name)
+    classes = tuple(f"{name} recipe {number}" for number in range(chosen.classes))
+    sets = []
+    for split, count in (
+        ("train", chosen.train_per_class),
+        ("held-out", chosen.heldout_per_class),
+    ):
+        labels = torch.arange(chosen.classes).repeat_interleave(count)
+        images = render(recipes[labels], chosen.scene, seed=SEED, operation=f"{name} {split}")
+        sets.append(ImageSet(images, labels, classes))
+    return sets[0], sets[1]
+
+
+def pool_recipes(n: int) -> Tensor:
+    """The recipes of the pretraining pool, one per image.
+
+    Args:
+        n: How many.
+
+    Returns:
+        Points of the unit cube. [n, RECIPE]
+    """
+    return draw_recipes(n, seed=SEED, operation="pretraining pool")
+
+
+def pretraining_pool(n: int) -> Tensor:
+    """Unlabeled images of recipes that no embedded set uses, all at the native size.
+
+    Args:
+        n: How many; the first of a larger pool are the same images.
+
+    Returns:
+        uint8 images. [n, 3, native, native]
+    """
+    return render(pool_recipes(n), Scene(), seed=SEED, operation="pretraining pool")
+
+
+def _find(name: str) -> Disposition:
+    if name not in EMBEDDED_SETS:
+        raise ValueError(f"embedded: name must be one of {', '.join(EMBEDDED_SETS)}, got {name}")
+    return EMBEDDED_SETS[name]
