@@ -1,0 +1,14 @@
+"""The losses of SimCLR and SimCLRv2, fused. Knows nothing of the rest of the package."""
+
+from simclr_bench.losses.distillation import DistillationLoss, distillation_loss
+from simclr_bench.losses.nt_xent import NTXentLoss, nt_xent
+from simclr_bench.losses.ops import CompiledExtension, compiled_extension
+
+__all__ = [
+    "CompiledExtension",
+    "DistillationLoss",
+    "NTXentLoss",
+    "compiled_extension",
+    "distillation_loss",
+    "nt_xent",
+]

@@ -1,0 +1,87 @@
+"""Judging accuracy without a tolerance: the textbook formula in the same dtype sets it."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Half types differ from float32 by the rounding of their inputs and gradients only: for them, one
+# temperature at which similarities matter to their last digit and one at which they do not.
+CASES = [
+    (dtype, temperature)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16)
+    for temperature in ((0.002, 0.02, 0.1, 1.0, 100.0) if dtype is torch.float32 else (0.02, 1.0))
+]
+
+IMPLS = ("fused", "chunked", "reference")
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+# Draws per case. The error of one draw is itself random: over sixteen, the ratio of two mean errors
+# says which formula is better; over one, who was lucky.
+SEEDS = range(16)
+
+
+def relative_error(actual: Tensor, exact: Tensor) -> float:
+    """max|actual - exact| / max|exact|."""
+    assert actual.shape == exact.shape
+    size = max(exact.abs().max().item(), torch.finfo(torch.float64).tiny)
+    return (actual.double() - exact.double()).abs().max().item() / size
+
+
+def assert_as_accurate_as(
+    cases: Iterable[tuple[Tensor, Tensor, Tensor]], *, factor: float = 2.0
+) -> None:
+    """Asserts that the mean error is at most `factor` times the naive one + one rounding.
+
+    The error of a draw is its largest, relative to the largest element of the exact result.
+
+    Args:
+        cases: Several draws of one case, each (what the implementation under test returned, the
+            reference in the same dtype, the exact result in float64).
+        factor: Head room over the naive error.
+    """
+    errors, naive_errors, dtypes = [], [], set()
+    for actual, naive, exact in cases:
+        errors.append(relative_error(actual, exact))
+        naive_errors.append(relative_error(naive, exact))
+        dtypes |= {actual.dtype, naive.dtype}
+    (dtype,) = dtypes
+    error = sum(errors) / len(errors)
+    allowed = factor * sum(naive_errors) / len(errors) + torch.finfo(dtype).eps
+    assert error <= allowed, f"mean error {error:.3e} > {allowed:.3e} allowed ({factor}x naive)"
+
+
+def rows_and_gradients(
+    loss: Callable[..., Tensor], inputs: tuple[Tensor, ...], upstream: Tensor
+) -> list[Tensor]:
+    """The unreduced loss of fresh copies of `inputs`, then their gradients for `upstream`."""
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    rows = loss(*leaves)
+    return [rows.detach(), *torch.autograd.grad(rows, leaves, upstream.to(rows.dtype))]
+
+
+def exact_nt_xent(z0: Tensor, z1: Tensor, temperature: float, *, normalize: bool = True) -> Tensor:
+    """NT-Xent per row in float64 with the positive left out of the sum; gradients by autograd.
+
+    As a truth the printed formula is not enough: once the positive has all the mass it returns the
+    rounding of 1, also in float64.
+    """
+    z = torch.cat([z0, z1]).double()
+    if normalize:
+        z = functional.normalize(z, dim=1)
+    pairs = z0.shape[0]
+    logits = z @ z.T / temperature
+    itself = torch.eye(2 * pairs, dtype=torch.bool, device=z.device)
+    positive = itself.roll(pairs, dims=1)
+    negatives = logits.masked_fill(itself | positive, -torch.inf)
+    if pairs == 1:
+        return 0 * logits[positive]
+    gaps = torch.logsumexp(negatives, dim=1) - logits[positive]
+    return torch.logaddexp(gaps, torch.zeros_like(gaps))
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Standard normal numbers that do not depend on what ran before."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
