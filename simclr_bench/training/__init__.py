@@ -1,0 +1,1 @@
+"""The encoder, its contrastive pretraining and the probes on its features."""

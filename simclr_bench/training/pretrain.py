@@ -1,0 +1,204 @@
+"""SimCLR pretraining of the small encoder on unlabeled images.
+
+AdamW, linear warmup, then a cosine to zero; weight decay on convolution and linear weights only. In
+the few hundred steps that fit into minutes AdamW goes further than plain SGD.
+
+Everything that determines the weights is in `PretrainRecipe`, the images and the implementation of
+the loss: the same three give the same bits again on the same machine.
+
+Source: SimCLR (arXiv:2002.05709), Algorithm 1 and Appendix B.9.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from simclr_bench.data.augment import simclr_views
+from simclr_bench.data.randomness import permutation
+from simclr_bench.losses import nt_xent
+from simclr_bench.losses.dispatch import Impl
+from simclr_bench.training.encoder import (
+    IMAGE_SIZE,
+    Encoder,
+    EncoderShape,
+    ProjectionHead,
+    initialize,
+)
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class PretrainRecipe:
+    """Every choice behind the pretrained encoder."""
+
+    shape: EncoderShape = field(default_factory=EncoderShape)
+    seed: int = 0
+    pool: int = 10240  # images
+    epochs: int = 10
+    batch_size: int = 128  # images, twice as many views
+    temperature: float = 0.1
+    strength: float = 0.5  # color jitter
+    smallest_crop: float = 0.25  # of the image's area
+    learning_rate: float = 3e-3
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 1e-2
+    warmup_epochs: float = 0.5
+    threads: int = 2  # sums are split by thread, so their number is part of the result
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps; a pass drops its short last batch."""
+        return self.epochs * (self.pool // self.batch_size)
+
+
+def pretrain(
+    recipe: PretrainRecipe,
+    images: Tensor,
+    *,
+    impl: Impl = "auto",
+    progress: Progress | None = None,
+) -> Encoder:
+    """Train an encoder with NT-Xent.
+
+    Args:
+        recipe: The hyper-parameters.
+        images: The pool, uint8. [recipe.pool, 3, H, W]
+        impl: Implementation of NT-Xent.
+        progress: Called after each step with steps done, steps in all and the loss in nats.
+
+    Returns:
+        The encoder, without its projection head.
+
+    Raises:
+        ValueError: The pool is not of the recipe's size or does not fill one batch.
+        FloatingPointError: The loss stopped being finite.
+    """
+    _check(recipe, images)
+    with _threads(recipe.threads):
+        encoder, head = _initial(recipe)
+        network = nn.Sequential(encoder, head).train()
+        optimizer = _optimizer(network, recipe)
+        for step, (first, second) in enumerate(_batches(recipe, images)):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, step)
+            # One pass over both views, so that they share batch-norm statistics.
+            z0, z1 = network(torch.cat([first, second])).chunk(2)
+            loss = nt_xent(z0, z1, recipe.temperature, impl=impl)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            value = loss.item()
+            if not math.isfinite(value):
+                raise FloatingPointError(f"pretrain: loss became {value} at step {step + 1}")
+            if progress is not None:
+                progress(step + 1, recipe.steps, value)
+    return encoder.eval()
+
+
+def untrained(recipe: PretrainRecipe, images: Tensor) -> Encoder:
+    """The control: the same initial weights, batch-norm statistics from the same images.
+
+    Without them the control would lose to its own unset statistics rather than to training.
+
+    Args:
+        recipe: The hyper-parameters.
+        images: The pool, uint8. [recipe.pool, 3, H, W]
+
+    Returns:
+        An encoder that has seen the images but taken no step.
+    """
+    _check(recipe, images)
+    with _threads(recipe.threads), torch.no_grad():
+        encoder, _ = _initial(recipe)
+        norms = [layer for layer in encoder.modules() if isinstance(layer, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.momentum = None  # a plain average over batches
+        encoder.train()
+        for step, (first, second) in enumerate(_batches(recipe, images)):
+            if step == recipe.pool // recipe.batch_size:
+                break
+            encoder(torch.cat([first, second]))
+        for norm in norms:
+            norm.momentum = 0.1
+    return encoder.eval()
+
+
+def learning_rate(recipe: PretrainRecipe, step: int) -> float:
+    """Rate of one step: linear warmup, then a cosine that ends at zero.
+
+    Args:
+        recipe: The hyper-parameters.
+        step: Steps already taken.
+
+    Returns:
+        The learning rate.
+    """
+    warmup = recipe.warmup_epochs * (recipe.pool // recipe.batch_size)
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / (warmup + 1)
+    done = (step - warmup) / (recipe.steps - warmup)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _initial(recipe: PretrainRecipe) -> tuple[Encoder, ProjectionHead]:
+    generator = torch.Generator().manual_seed(recipe.seed)
+    encoder, head = Encoder(recipe.shape), ProjectionHead(recipe.shape)
+    for part in (encoder, head):
+        initialize(part, generator)
+    return encoder, head
+
+
+def _optimizer(network: nn.Module, recipe: PretrainRecipe) -> torch.optim.AdamW:
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    norms = [parameter for parameter in network.parameters() if parameter.ndim == 1]
+    return torch.optim.AdamW(
+        [
+            {"params": weights, "weight_decay": recipe.weight_decay},
+            {"params": norms, "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        betas=recipe.betas,
+    )
+
+
+def _batches(recipe: PretrainRecipe, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for epoch in range(recipe.epochs):
+        order = permutation(recipe.pool, recipe.seed, epoch, "pretraining order")
+        for start in range(0, recipe.pool - recipe.batch_size + 1, recipe.batch_size):
+            index = order[start : start + recipe.batch_size]
+            yield simclr_views(
+                images[torch.from_numpy(index)],
+                index,
+                seed=recipe.seed,
+                epoch=epoch,
+                size=IMAGE_SIZE,
+                strength=recipe.strength,
+                area_range=(recipe.smallest_crop, 1.0),
+                min_coverage=recipe.smallest_crop,
+            )
+
+
+def _check(recipe: PretrainRecipe, images: Tensor) -> None:
+    if images.ndim != 4 or len(images) != recipe.pool or images.shape[1] != 3:
+        raise ValueError(
+            f"pretrain: images must be [{recipe.pool}, 3, H, W], got {list(images.shape)}"
+        )
+    if not 1 < recipe.batch_size <= recipe.pool:
+        raise ValueError(
+            f"pretrain: batch_size must be in 2 .. {recipe.pool}, got {recipe.batch_size}"
+        )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
