@@ -1,0 +1,65 @@
+# Everything starts from a bare clone: `make reproduce` and `make test` set up what they need.
+#
+#   make reproduce   environment, extension, then Table 4 on the embedded data
+#   make test        environment, extension, then the test suite
+#   make build       compile the extension in place; recompiles what changed
+#   make lint        formatters, linters, type checker
+#   make bench       the default benchmark grid
+#   make gpu         on a machine with a GPU: test and time the CUDA operators with $PYTHON
+#   make clean       remove what was built; .venv stays
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+GPU_OUT ?= results/gpu
+
+SOURCES := setup.py $(shell find csrc -type f)
+CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES))
+
+.PHONY: reproduce test build lint format bench gpu clean
+
+reproduce: build
+	$(BIN)/simclr-bench reproduce --table 4
+
+test: build
+	$(BIN)/python -m pytest
+
+build: build/.done
+
+lint: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+	$(BIN)/mypy
+
+format: $(VENV)/.done
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+bench: build
+	$(BIN)/python -m pytest --benchmark-only
+
+gpu:
+	@$(PYTHON) -m benchmarks.gpu --out $(GPU_OUT)
+
+clean:
+	rm -rf build dist simclr_bench/_C*.so *.egg-info
+
+# The environment: pinned packages, and this checkout as an editable package.
+$(VENV)/.done: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "simclr-bench needs Python 3.11 or newer; name one with make PYTHON=..."; exit 3; }
+	@echo "== environment: $(VENV), with pinned packages (torch is large: 5 GB, minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "no venv module: on Debian or Ubuntu, apt install python3-venv"; exit 3; }
+	$(PIP) --quiet --requirement requirements.lock
+	@touch $@
+
+# First the extension in place, then the link to this checkout, which finds it up to date.
+build/.done: $(VENV)/.done $(SOURCES)
+	@echo "== extension: compiling what changed"
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	@test -x $(BIN)/simclr-bench || $(PIP) --quiet --no-build-isolation --no-deps --editable .
+	@touch $@

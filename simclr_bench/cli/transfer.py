@@ -1,0 +1,34 @@
+"""`transfer`: Table 4's protocol on the user's own images."""
+
+import argparse
+
+from simclr_bench.cli.output import print_json, print_text
+from simclr_bench.cli.progress import make_progress
+from simclr_bench.experiments.profiles import FOLDER
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `transfer`."""
+    from simclr_bench.experiments.folder import FolderOptions, transfer_to_folder
+    from simclr_bench.report.document import build_document
+    from simclr_bench.report.terminal import TerminalReport
+
+    plan, records = transfer_to_folder(
+        FolderOptions(
+            directory=options.data,
+            batch_sizes=tuple(dict.fromkeys(options.batch_size or (64, 32))),
+            seeds=tuple(options.seeds),
+            heldout_fraction=options.heldout,
+            split_seed=options.split_seed,
+            single_pass=options.single_pass,
+            skip_corrupt=options.skip_corrupt,
+        ),
+        options.out,
+        make_progress(),
+    )
+    document = build_document(plan, records, FOLDER, None, str(options.out))
+    if options.json:
+        print_json(document)
+    else:
+        print_text(TerminalReport(document))
+    return 0

@@ -1,0 +1,114 @@
+"""Table 4's protocol on a folder of the user's images: from files to records."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simclr_bench.data.folder import fingerprint, list_folder, read_folder
+from simclr_bench.experiments.encoders import EmbeddedEncoder
+from simclr_bench.experiments.fingerprint import source_fingerprint
+from simclr_bench.experiments.jobs import Job, Plan
+from simclr_bench.experiments.plan import plan_folder
+from simclr_bench.experiments.progress import Progress
+from simclr_bench.experiments.runner import Records, run_jobs
+from simclr_bench.experiments.workbench import LoadedData, Workbench
+from simclr_bench.results.store import RunDirectory
+from simclr_bench.training.encoder import IMAGE_SIZE
+
+CODE = ("simclr_bench.experiments.workbench", "simclr_bench.data.folder")
+
+# Twice the encoder's input: a crop of a quarter of the area is still not enlarged.
+SHORTER_SIDE = 2 * IMAGE_SIZE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions:
+    """What the user asked for.
+
+    Attributes:
+        directory: A folder of class folders.
+        batch_sizes: Batch sizes to run.
+        seeds: Seeds of each batch size.
+        heldout_fraction: Share of each class held out, where the folder has no test split.
+        split_seed: Draws that share.
+        single_pass: End after one pass, as the notebook's iterator does.
+        skip_corrupt: Leave out files that do not decode.
+    """
+
+    directory: Path
+    batch_sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    heldout_fraction: float
+    split_seed: int
+    single_pass: bool
+    skip_corrupt: bool
+
+
+def transfer_to_folder(
+    options: FolderOptions, out: Path, progress: Progress
+) -> tuple[Plan, Records]:
+    """Obtains every record that a folder asks for.
+
+    Args:
+        options: What the user asked for.
+        out: Run directory.
+        progress: Told how it goes.
+
+    Raises:
+        DataError: The folder, a file in it, the cached encoder or a record is missing or corrupt,
+            or a directory is not writable.
+        JobError: A job failed.
+        StoreError: The run directory is in use, or newer than this version.
+    """
+    listing = list_folder(options.directory)
+    store = RunDirectory(out)
+    with store.held():
+        encoder = EmbeddedEncoder()
+        inputs = {
+            "code": source_fingerprint(*CODE),
+            "data": fingerprint(listing),
+            "encoder": encoder.key,
+        }
+        plan = plan_folder(
+            options.directory.resolve().name,
+            len(listing.classes),
+            inputs,
+            batch_sizes=options.batch_sizes,
+            seeds=options.seeds,
+            choices={
+                "heldout_fraction": options.heldout_fraction,
+                "split_seed": options.split_seed,
+                "single_pass": options.single_pass,
+                "skip_corrupt": options.skip_corrupt,
+                "shorter_side": SHORTER_SIDE,
+            },
+        )
+
+        def load(name: str) -> LoadedData:
+            with progress.stage(f"reading {options.directory}", listing.file_count) as stage:
+                images = read_folder(
+                    listing,
+                    shorter_side=SHORTER_SIDE,
+                    heldout_fraction=options.heldout_fraction,
+                    split_seed=options.split_seed,
+                    skip_corrupt=options.skip_corrupt,
+                    progress=stage.advance,
+                )
+            return LoadedData(
+                images.train,
+                images.heldout,
+                {
+                    "train_images": len(images.train),
+                    "heldout_images": len(images.heldout),
+                    "split": images.split,
+                    "skipped": [{"file": f, "reason": why} for f, why in images.skipped],
+                },
+            )
+
+        def prepare() -> Callable[[Job], dict[str, Any]]:
+            # The images first: a file that does not decode must not cost the encoder's minutes.
+            data = load(plan.rows[0].dataset)
+            return Workbench(encoder.obtain(progress), encoder.untrained, lambda _: data).execute
+
+        return plan, run_jobs(plan.jobs, store, prepare, encoder.environment, progress)

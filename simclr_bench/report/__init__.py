@@ -1,0 +1,1 @@
+"""From records to what people and programs read: a JSON document, and views of that document."""

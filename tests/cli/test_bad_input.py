@@ -1,0 +1,217 @@
+"""Every bad input through the real command: one line, the right exit code, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command import Command
+from tests.data.test_folder import CORRUPT, encoded, make_folder, write
+
+REPRODUCE = [sys.executable, "-m", "simclr_bench", "reproduce", "--table", "4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "needles"),
+    [
+        (["reproduce", "--table", "5"], ["no table '5'", "1, 2, 3, 4"]),
+        (["show", "table4"], ["no table 'table4'"]),
+        (["reproduce", "--table", "1"], ["table 1 is declared", "reproduce runs: 4"]),
+        (
+            ["reproduce", "--table", "4", "--rows", "tf_flower"],
+            ["no row of table 4 'tf_flower'", "did you mean tf_flowers?"],
+        ),
+        (["reproduce", "--table", "4", "--rows", "dtd,mnist"], ["'mnist'", "cats_vs_dogs"]),
+        (["reproduce", "--table", "4", "--seeds", "1"], ["--seeds", "two seeds or more"]),
+        (["reproduce", "--table", "4", "--seeds", "3:1"], ["--seeds", "'3:1'"]),
+        (["reproduce", "--table", "4", "--seeds", "x"], ["--seeds", "'x'"]),
+        (["reproduce"], ["--table"]),
+        (["reproduec"], ["invalid choice", "reproduce"]),
+        ([], ["COMMAND"]),
+        (["transfer"], ["--data"]),
+        (["transfer", "--data", "x", "--heldout", "1.5"], ["--heldout", "between 0 and 1"]),
+        (["transfer", "--data", "x", "--batch-size", "0"], ["--batch-size", "positive"]),
+        (["transfer", "--data", "x", "--split-seed", "-1"], ["--split-seed"]),
+        (["reproduce", "--table", "4", "--fail-on", "all"], ["--fail-on", "fails"]),
+    ],
+)
+def test_a_usage_error_is_one_line_and_2(
+    command: Command, words: list[str], needles: list[str]
+) -> None:
+    command(*words).assert_refused(2, *needles)
+
+
+def test_a_missing_directory_is_3(command: Command, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    result = command("transfer", "--data", missing, "--out", tmp_path / "run")
+    result.assert_refused(3, str(missing), "does not exist")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_class_folder_is_3(command: Command, tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data")
+    (data / "empty").mkdir()
+    result = command("transfer", "--data", data, "--out", tmp_path / "run")
+    result.assert_refused(3, str(data / "empty"), "the class folder is empty")
+
+
+def test_a_single_class_is_3(command: Command, tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data", classes=("only",))
+    result = command("transfer", "--data", data, "--out", tmp_path / "run")
+    result.assert_refused(3, "one class folder only (only)")
+
+
+@pytest.mark.parametrize("name", CORRUPT)
+def test_a_corrupt_file_is_3_and_costs_no_pretraining(
+    command: Command, tmp_path: Path, name: str
+) -> None:
+    make, reason = CORRUPT[name]
+    data = make_folder(tmp_path / "data")
+    path = write(data / "b" / name, make())
+    result = command("transfer", "--data", data, "--out", tmp_path / "run")
+    assert result.code == 3 and result.stdout == ""
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"simclr-bench: {path}: {reason}") and "--skip-corrupt" in last
+    assert "Traceback" not in result.stderr
+    assert not list((tmp_path / "run" / "records").iterdir())
+    assert not command.cache.exists()
+
+
+def test_an_unwritable_run_directory_is_3(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    out = tmp_path / "file" / "run"
+    result = command("reproduce", "--table", "4", "--out", out)
+    result.assert_refused(3, str(out), "cannot be made (Not a directory)", "--out")
+
+
+def test_an_unwritable_cache_is_3(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = str(tmp_path / "file" / "cache")
+    out = tmp_path / "run"
+    result = command("reproduce", "--table", "4", "--out", out, SIMCLR_BENCH_CACHE=cache)
+    result.assert_refused(3, cache, "SIMCLR_BENCH_CACHE")
+
+
+@pytest.fixture
+def encoder_files(command: Command, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Where the command will look for the embedded encoder."""
+    from simclr_bench.experiments.encoders import EmbeddedEncoder
+    from simclr_bench.training.encoder_cache import encoder_paths
+
+    monkeypatch.setenv("SIMCLR_BENCH_CACHE", str(command.cache))
+    weights, description = encoder_paths(EmbeddedEncoder().key)
+    weights.parent.mkdir(parents=True)
+    return weights, description
+
+
+def test_a_corrupt_cached_encoder_is_3(
+    command: Command, tmp_path: Path, encoder_files: tuple[Path, Path]
+) -> None:
+    weights, description = encoder_files
+    weights.write_bytes(b"not what was written")
+    description.write_text(json.dumps({"identity": {}, "history": {}, "sha256": "0" * 64}))
+    result = command("reproduce", "--table", "4", "--out", tmp_path / "run")
+    result.assert_refused(3, str(weights), "SHA-256 differs", "delete it and run the command again")
+    assert not list((tmp_path / "run" / "records").iterdir())
+
+
+def test_a_corrupt_cached_encoder_is_a_fault_for_doctor(
+    command: Command, encoder_files: tuple[Path, Path]
+) -> None:
+    weights, description = encoder_files
+    weights.write_bytes(b"")
+    description.write_text("{")
+    result = command("doctor")
+    assert result.code == 3
+    (line,) = [line for line in result.stdout.splitlines() if "weights:" in line]
+    assert line.startswith("fault") and "delete it and run the command again" in line
+
+
+def test_a_held_run_directory_is_5(command: Command, tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from simclr_bench.results.store import RunDirectory\n"
+        "with RunDirectory(pathlib.Path(sys.argv[1])).held():\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "run"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        result = command("reproduce", "--table", "4", "--out", tmp_path / "run")
+        result.assert_refused(5, f"held by another process (pid {holder.pid})")
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_newer_run_directory_is_5(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "store.json").write_text(json.dumps({"schema_version": 99}))
+    result = command("reproduce", "--table", "4", "--out", out)
+    result.assert_refused(5, "store schema 99", "upgrade simclr-bench")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_says_how_to_go_on(
+    command: Command, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "simclr_bench",
+            "reproduce",
+            "--table",
+            "4",
+            "--out",
+            tmp_path / "run",
+        ],
+        env=command.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    assert child.stderr.readline().startswith("pretraining the encoder")
+    child.send_signal(number)
+    stdout, stderr = child.communicate(timeout=120)
+    assert child.returncode == code
+    assert stdout == "" and "the same command continues" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+    assert not [name for _, _, names in os.walk(command.cache) for name in names]
+
+
+def test_debug_shows_the_traceback_and_keeps_the_code(command: Command, tmp_path: Path) -> None:
+    result = command("transfer", "--data", tmp_path / "missing", "--debug")
+    assert result.code == 3
+    assert "Traceback" in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("simclr-bench: ")
+
+
+def test_a_run_below_a_reader_that_leaves_ends_quietly(command: Command) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m simclr_bench show 4 | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=command.environment(),
+    )
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_hostile_names_are_only_text(command: Command, tmp_path: Path) -> None:
+    data = make_folder(tmp_path / "data", classes=("[red]a", "b\x1b[31m"))
+    write(data / "[red]a" / "[x].png", encoded("RGB", "PNG")[:50])
+    result = command("transfer", "--data", data, "--out", tmp_path / "run")
+    assert result.code == 3
+    assert "[red]a/[x].png: does not decode" in result.stderr.strip().splitlines()[-1]
