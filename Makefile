@@ -59,7 +59,9 @@ $(VENV)/.done: pyproject.toml requirements.lock
 
 # First the extension in place, then the link to this checkout, which finds it up to date.
 build/.done: $(VENV)/.done $(SOURCES)
-	@echo "== extension: compiling what changed"
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	@mkdir -p build
+	@echo "== extension: compiling what changed (a minute from scratch; build/log has the details)"
+	@$(BIN)/python setup.py build_ext --inplace >build/log 2>&1 || { cat build/log; exit 1; }
+	@grep '^simclr-bench: ' build/log || true
 	@test -x $(BIN)/simclr-bench || $(PIP) --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
