@@ -5,6 +5,7 @@
 #   make build       compile the extension in place; recompiles what changed
 #   make lint        formatters, linters, type checker
 #   make bench       the default benchmark grid
+#   make benchmarks  write BENCHMARKS.md from the records under results/
 #   make gpu         on a machine with a GPU: test and time the CUDA operators with $PYTHON
 #   make clean       remove what was built; .venv stays
 
@@ -17,7 +18,7 @@ GPU_OUT ?= results/gpu
 SOURCES := setup.py $(shell find csrc -type f)
 CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES))
 
-.PHONY: reproduce test build lint format bench gpu clean
+.PHONY: reproduce test build lint format bench benchmarks gpu clean
 
 reproduce: build
 	$(BIN)/simclr-bench reproduce --table 4
@@ -37,6 +38,9 @@ format: $(VENV)/.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
+
+benchmarks: $(VENV)/.done
+	$(BIN)/python -m benchmarks.page
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only

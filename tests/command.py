@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,29 @@ class Command:
             timeout=1200,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def another_process_holding(run_directory: Path) -> Iterator[int]:
+    """A process that holds a run directory until it is killed; yields its pid."""
+    program = (
+        "import sys, pathlib\n"
+        "from simclr_bench.results.store import RunDirectory\n"
+        "with RunDirectory(pathlib.Path(sys.argv[1])).held():\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, run_directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        yield holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 @pytest.fixture

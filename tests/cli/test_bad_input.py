@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Command
+from tests.command import Command, another_process_holding
 from tests.data.test_folder import CORRUPT, encoded, make_folder, write
 
 REPRODUCE = [sys.executable, "-m", "simclr_bench", "reproduce", "--table", "4"]
@@ -132,25 +132,9 @@ def test_a_corrupt_cached_encoder_is_a_fault_for_doctor(
 
 
 def test_a_held_run_directory_is_5(command: Command, tmp_path: Path) -> None:
-    program = (
-        "import sys, pathlib\n"
-        "from simclr_bench.results.store import RunDirectory\n"
-        "with RunDirectory(pathlib.Path(sys.argv[1])).held():\n"
-        "    print('held', flush=True)\n"
-        "    sys.stdin.read()\n"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, tmp_path / "run"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    with another_process_holding(tmp_path / "run") as pid:
         result = command("reproduce", "--table", "4", "--out", tmp_path / "run")
-        result.assert_refused(5, f"held by another process (pid {holder.pid})")
-    finally:
-        holder.kill()
-        holder.communicate()
+    result.assert_refused(5, f"held by another process (pid {pid})")
 
 
 def test_a_newer_run_directory_is_5(command: Command, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """The run directory: what is written is read back, and nothing else is."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from simclr_bench.errors import DataError, StoreError
 from simclr_bench.results.store import Record, RunDirectory
+from tests.command import another_process_holding
 
 RECORD = Record(
     key="abc",
@@ -70,26 +69,12 @@ def test_another_jobs_record_under_this_name_is_refused(store: RunDirectory) -> 
         store.read("abc")
 
 
-def test_a_held_directory_names_its_holder_and_is_freed_by_death(tmp_path: Path) -> None:
-    program = (
-        "import sys, pathlib\n"
-        "from simclr_bench.results.store import RunDirectory\n"
-        "with RunDirectory(pathlib.Path(sys.argv[1])).held():\n"
-        "    print('held', flush=True)\n"
-        "    sys.stdin.read()\n"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdout is not None and child.stdout.readline() == b"held\n"
+def test_a_held_directory_names_its_holder_and_is_freed_by_its_death(tmp_path: Path) -> None:
     second = RunDirectory(tmp_path)
-    refusal = rf"held by another process \(pid {child.pid}\)"
-    with pytest.raises(StoreError, match=refusal), second.held():
-        pass
-    child.kill()
-    child.communicate()
+    with another_process_holding(tmp_path) as pid:
+        refusal = rf"held by another process \(pid {pid}\)"
+        with pytest.raises(StoreError, match=refusal), second.held():
+            pass
     with second.held():
         second.write(RECORD)
 
