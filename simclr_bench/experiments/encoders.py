@@ -60,6 +60,11 @@ class EmbeddedEncoder:
         return freeze(untrained(RECIPE, pretraining_pool(RECIPE.pool)))
 
     def _make(self, progress: Progress) -> tuple[State, dict[str, Any]]:
+        if self._impl == "chunked":
+            progress.say(
+                "the compiled extension is not in use: NT-Xent runs on its pure-PyTorch path"
+                " (`simclr-bench doctor` says why)"
+            )
         losses: list[float] = []
         images = pretraining_pool(RECIPE.pool)
         with progress.stage(

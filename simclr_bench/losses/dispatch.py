@@ -75,7 +75,8 @@ def choose(op: str, impl: Impl, x: Tensor) -> Literal["fused", "chunked", "refer
         return "fused"
     if impl == "fused":
         raise RuntimeError(f'{op}: impl="fused": {reason}')
-    if ops.compiled_extension().error is not None:
+    # pip hides what setup.py says, so a missing extension is first seen here.
+    if not ops.compiled_extension().loaded:
         _warn_once(reason)
     return "chunked"
 

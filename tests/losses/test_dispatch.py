@@ -137,29 +137,39 @@ def test_auto_is_fused_where_there_is_a_kernel() -> None:
         dispatch.choose("op", "fused", Z.to("meta"))
 
 
-def test_without_an_extension_auto_is_chunked_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "_EXTENSION", ops.CompiledExtension(False, None, None))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert dispatch.choose("op", "auto", Z) == "chunked"
-        value = nt_xent(Z, Z).item()
-    assert value == pytest.approx(math.log(5))
-    with pytest.raises(RuntimeError, match="was never built; rebuild it with: pip install"):
-        nt_xent(Z, Z, impl="fused")
+MISSING = ops.CompiledExtension(False, None, None)
+BROKEN = ops.CompiledExtension(True, "ImportError: undefined symbol", None)
 
 
-def test_with_a_broken_extension_auto_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = ops.CompiledExtension(True, "ImportError: undefined symbol", None)
-    monkeypatch.setattr(ops, "_EXTENSION", broken)
+@pytest.mark.parametrize(
+    ("extension", "reason"),
+    [
+        (MISSING, "was never built; rebuild it with: pip install"),
+        (BROKEN, r"does not load \(ImportError: undefined symbol\); rebuild it with: pip install"),
+    ],
+)
+def test_without_its_extension_auto_is_chunked_with_one_notice(
+    monkeypatch: pytest.MonkeyPatch, extension: ops.CompiledExtension, reason: str
+) -> None:
+    monkeypatch.setattr(ops, "_EXTENSION", extension)
     monkeypatch.setattr(dispatch, "_warned", set())
-    with pytest.warns(UserWarning, match="undefined symbol.*pip install") as caught:
-        nt_xent(Z, Z)
+    with pytest.warns(UserWarning, match=reason) as caught:
+        value = nt_xent(Z, Z).item()
         distillation_loss(Z, Z)
         nt_xent(Z, Z)
+    assert value == pytest.approx(math.log(5))
     assert len(caught) == 1
     assert caught[0].filename == __file__
-    with pytest.raises(RuntimeError, match=r"does not load \(ImportError: undefined symbol\)"):
+    with pytest.raises(RuntimeError, match=reason):
         nt_xent(Z, Z, impl="fused")
+
+
+def test_a_chosen_implementation_needs_no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "_EXTENSION", MISSING)
+    monkeypatch.setattr(dispatch, "_warned", set())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nt_xent(Z, Z, impl="chunked")
 
 
 def test_an_extension_for_another_torch_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
