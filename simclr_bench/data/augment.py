@@ -2,7 +2,7 @@
 
     crop     the law of TensorFlow's sample_distorted_bounding_box, as SimCLR calls it
     resize   out[b, c] = rows[b] @ image[b, c] @ columns[b], with separable kernel weights that hold
-             the crop: outside its box they are zero, so images of different sizes share a batch
+             the crop: outside its box they are zero, so different crops share a batch
     flip     left to right, p = 0.5
     color    jitter (p = 0.8) then grayscale (p = 0.2), pretraining only
 
@@ -22,94 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simclr_bench.data.color import color_distortion
+from simclr_bench.data.crops import AREA_RANGE, MIN_COVERAGE, sample_crop_boxes
 from simclr_bench.data.randomness import Index, uniform
 
 Images = Sequence[Tensor] | Tensor
 WeightBuilder = Callable[[Tensor, Tensor, int, int], Tensor]
 
-ASPECT_RANGE = (3 / 4, 4 / 3)
-AREA_RANGE = (0.08, 1.0)
-MIN_COVERAGE = 0.1
-ATTEMPTS = 100
 CENTER_FRACTION = 0.875
-
-
-def sample_crop_boxes(
-    heights: NDArray[np.int64],
-    widths: NDArray[np.int64],
-    index: Index,
-    *,
-    seed: int,
-    epoch: int,
-    operation: str = "crop",
-    area_range: tuple[float, float] = AREA_RANGE,
-    min_coverage: float = MIN_COVERAGE,
-) -> NDArray[np.int64]:
-    """Random crops as SimCLR draws them for a square output.
-
-    The aspect ratio is uniform, the height is a uniform integer among those that fit, the position
-    is uniform; crops covering less than `min_coverage` of the image are drawn again, and after 100
-    attempts the whole image is taken. This is not torchvision's law, whose area is uniform.
-
-    Args:
-        heights: Image heights in pixels. [B]
-        widths: Image widths in pixels. [B]
-        index: Position of each image in its data set. [B]
-        seed: Seed of the run.
-        epoch: Pass over the data.
-        operation: Name of the draw.
-        area_range: Smallest and largest crop, as fractions of the image's area.
-        min_coverage: Least fraction of the image that a crop must cover.
-
-    Returns:
-        Top, left, height and width in pixels. [B, 4]
-
-    Source: TensorFlow, sample_distorted_bounding_box_op.cc; arguments from SimCLR's data_util.py.
-    """
-    index = np.asarray(index)
-    boxes = np.stack([0 * heights, 0 * widths, heights, widths], axis=1).astype(np.int64)
-    pending = np.arange(len(index))
-    for attempt in range(ATTEMPTS):
-        if not len(pending):
-            break
-        draws = uniform(seed, epoch, index[pending], f"{operation}, attempt {attempt}", 4)
-        candidates, accepted = _propose_crops(
-            heights[pending], widths[pending], draws, area_range, min_coverage
-        )
-        boxes[pending[accepted]] = candidates[accepted]
-        pending = pending[~accepted]
-    return boxes
-
-
-def _propose_crops(
-    image_height: NDArray[np.int64],
-    image_width: NDArray[np.int64],
-    draws: NDArray[np.float64],
-    area_range: tuple[float, float],
-    min_coverage: float,
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    image_area = image_height * image_width
-    smallest, largest = area_range[0] * image_area, area_range[1] * image_area
-    aspect = ASPECT_RANGE[0] + draws[:, 0] * (ASPECT_RANGE[1] - ASPECT_RANGE[0])
-
-    low = np.rint(np.sqrt(smallest / aspect))
-    # The tallest crop whose rounded width still fits.
-    fits = np.floor((image_width + 0.5 - 1e-7) / aspect)
-    high = np.minimum(np.rint(np.sqrt(largest / aspect)), np.minimum(fits, image_height))
-    low = np.minimum(low, high)
-    height = low + np.floor(draws[:, 1] * (high - low + 1))
-    # Rounding may leave the allowed areas by a little: one row more, or one row less, repairs it.
-    height = height + (np.rint(height * aspect) * height < smallest)
-    height = height - (np.rint(height * aspect) * height > largest)
-    width = np.rint(height * aspect)
-
-    area = height * width
-    accepted = (area >= smallest) & (area <= largest) & (area >= min_coverage * image_area)
-    accepted &= (height <= image_height) & (width <= image_width) & (height > 0) & (width > 0)
-    # The last position is excluded, as in the original.
-    top = np.floor(draws[:, 2] * np.maximum(image_height - height, 0))
-    left = np.floor(draws[:, 3] * np.maximum(image_width - width, 0))
-    return np.stack([top, left, height, width], axis=1).astype(np.int64), accepted
 
 
 def bicubic_weights(start: Tensor, length: Tensor, size: int, extent: int) -> Tensor:
@@ -119,7 +38,7 @@ def bicubic_weights(start: Tensor, length: Tensor, size: int, extent: int) -> Te
         start: First pixel of the segment. [B]
         length: Pixels in the segment. [B]
         size: Points wanted.
-        extent: Pixels in a line, padding included.
+        extent: Pixels in a line.
 
     Returns:
         Weights; each row sums to 1 and is zero outside its segment. [B, size, extent]
@@ -162,30 +81,49 @@ def resample(
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
     """
-    padded = images if isinstance(images, Tensor) else _pad(images)
-    height, width = padded.shape[2:]
+    if not len(images):
+        raise ValueError("resample: images must hold at least one image, got none")
+    if isinstance(images, Tensor):
+        return _resample_stack(images, boxes, size, mirrored, weights)
+    # Images of one size share the products. Nothing is padded to the size of a neighbor: one very
+    # wide and one very tall image would make every image in the batch both.
+    views = torch.empty(len(images), 3, size, size)
+    for members in _members_by_size(images):
+        views[members] = _resample_stack(
+            torch.stack([images[member] for member in members]),
+            boxes[members],
+            size,
+            None if mirrored is None else mirrored[members],
+            weights,
+        )
+    return views
+
+
+def _resample_stack(
+    images: Tensor,
+    boxes: NDArray[np.int64],
+    size: int,
+    mirrored: NDArray[np.bool_] | None,
+    weights: WeightBuilder,
+) -> Tensor:
+    count, _, height, width = images.shape
     top, left, box_height, box_width = torch.from_numpy(boxes).unbind(dim=1)
     rows = weights(top, box_height, size, height)
     columns = weights(left, box_width, size, width)
     if mirrored is not None:
         flip = torch.from_numpy(mirrored)[:, None, None]
         columns = torch.where(flip, columns.flip(1), columns)
-    pixels = padded.float().reshape(len(padded), 3 * height, width)
+    pixels = images.float().reshape(count, 3 * height, width)
     narrow = torch.bmm(pixels, columns.transpose(1, 2))  # [B, 3H, size]
-    narrow = narrow.reshape(len(padded), 3, height, size)
+    narrow = narrow.reshape(count, 3, height, size)
     return torch.matmul(rows[:, None], narrow).mul_(1 / 255).clamp_(0, 1)
 
 
-def _pad(images: Sequence[Tensor]) -> Tensor:
-    if not len(images):
-        raise ValueError("resample: images must hold at least one image, got none")
-    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
-    if all(image.shape[1:] == (height, width) for image in images):
-        return torch.stack(list(images))
-    padded = torch.zeros(len(images), 3, height, width, dtype=torch.uint8)
-    for canvas, image in zip(padded, images, strict=True):
-        canvas[:, : image.shape[1], : image.shape[2]] = image
-    return padded
+def _members_by_size(images: Sequence[Tensor]) -> list[list[int]]:
+    members: dict[torch.Size, list[int]] = {}
+    for position, image in enumerate(images):
+        members.setdefault(image.shape, []).append(position)
+    return list(members.values())
 
 
 def _sizes(images: Images) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,9 +10,9 @@ from simclr_bench.data.augment import (
     center_view,
     crop_and_flip,
     resample,
-    sample_crop_boxes,
     simclr_views,
 )
+from simclr_bench.data.crops import sample_crop_boxes
 from simclr_bench.data.randomness import uniform
 
 
@@ -84,12 +84,21 @@ def test_views_depend_on_the_image_and_not_on_the_batch():
         torch.testing.assert_close(ours, theirs[[4, 1]], rtol=0, atol=1e-6)
 
 
-def test_padding_to_a_larger_neighbor_changes_nothing():
+def test_neighbors_of_other_sizes_change_nothing():
     images = [*random_images(2, 3, 20, 24), random_images(3, 31, 17)]
     mixed = crop_and_flip(images, range(3), seed=0, epoch=0, size=16)
     for position, image in enumerate(images):
         alone = crop_and_flip([image], [position], seed=0, epoch=0, size=16)
         torch.testing.assert_close(mixed[position], alone[0], rtol=0, atol=1e-6)
+
+
+def test_a_wide_and_a_tall_image_share_a_batch_without_sharing_their_sizes():
+    # Padded to a common size these two would take 3 x 40,000 x 40,000 floats each: 19 GB.
+    wide = torch.full((3, 1, 40_000), 51, dtype=torch.uint8)
+    tall = torch.full((3, 40_000, 1), 102, dtype=torch.uint8)
+    views = crop_and_flip([wide, tall], range(2), seed=0, epoch=0, size=8)
+    expected = torch.tensor([0.2, 0.4])[:, None, None, None].expand(2, 3, 8, 8)
+    torch.testing.assert_close(views, expected, rtol=0, atol=1e-5)
 
 
 def test_a_stacked_tensor_and_a_list_give_the_same_views():
