@@ -1,8 +1,12 @@
 """What every test shares: the `gpu` mark, and the rule that nothing else is ever skipped."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# As the command line does, and before torch is loaded: tests must not crawl on a busy machine.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 pytest_plugins = ["tests.command"]
 
