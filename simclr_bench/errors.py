@@ -31,7 +31,7 @@ class StoreError(SimclrBenchError):
     exit_code = 5
 
 
-class Interrupted(SimclrBenchError):
-    """SIGTERM arrived; SIGINT is Python's own KeyboardInterrupt."""
+class Interrupted(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt, no `except Exception` may swallow it."""
 
     exit_code = 143

@@ -26,6 +26,10 @@ COMMANDS = {
     "doctor": "simclr_bench.cli.doctor",
 }
 
+# Of a seed or a batch size; and of seeds in one run, each of which is many jobs.
+LARGEST = 2**31 - 1
+MOST_SEEDS = 1000
+
 CONTINUES = "finished jobs are kept, and the same command continues from them"
 
 EPILOG = """\
@@ -73,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of stdout left: nothing more can be said to it, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Interrupted) as error:
         if "--debug" in words:
             traceback.print_exc()
         message, code = explain(error)
-        print(f"simclr-bench: {' '.join(message.split())}", file=sys.stderr)
+        print_error(message)
         return code
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -85,14 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """One line and the exit code for whatever ended a command."""
-    if isinstance(error, SimclrBenchError):
+    if isinstance(error, SimclrBenchError | Interrupted):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted; {CONTINUES}", 130
     if isinstance(error, ImportError) or "torchvision::nms" in str(error):
         return f"the installation is broken ({error}); `simclr-bench doctor` names the remedy", 3
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: cannot be used ({os.strerror(error.errno or 0)})", 3
     kind = type(error).__name__
     return f"unexpected {kind}: {error}; run again with --debug for the traceback", 4
+
+
+def print_error(message: str) -> None:
+    """One line on stderr, without whatever control characters a file's name may hold."""
+    words = " ".join(message.split())
+    safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in words)
+    print(f"simclr-bench: {safe}", file=sys.stderr)
 
 
 def build_parser() -> Parser:
@@ -202,20 +215,23 @@ def _seeds(text: str) -> range:
         seeds = range(*ends)
     except (TypeError, ValueError):
         seeds = range(0)
-    if len(text.split(":")) > 2 or len(seeds) < 2 or seeds[0] < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not N >= 2 or A:B with two seeds or more")
+    ends_in_range = bool(seeds) and seeds[0] >= 0 and seeds[-1] <= LARGEST
+    if len(text.split(":")) > 2 or not 2 <= len(seeds) <= MOST_SEEDS or not ends_in_range:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not N >= 2 or A:B with two seeds or more, at most {MOST_SEEDS}"
+        )
     return seeds
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
 
 
 def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    if not text.isdecimal() or int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {LARGEST}")
     return int(text)
 
 
@@ -230,4 +246,12 @@ def _fraction(text: str) -> float:
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    if any(_half_imported(name) for name in ("torch", "torchvision")):
+        # An exception inside their C++ start-up aborts the process. Nothing of ours is open yet.
+        print_error(f"terminated; {CONTINUES}")
+        os._exit(Interrupted.exit_code)
     raise Interrupted(f"terminated; {CONTINUES}")
+
+
+def _half_imported(name: str) -> bool:
+    return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))

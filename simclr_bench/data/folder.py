@@ -25,6 +25,7 @@ from simclr_bench.data.randomness import permutation
 from simclr_bench.errors import DataError
 
 SPLIT_FOLDERS = ("train", "test")
+SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 # Left by file managers beside people's images.
 NOT_IMAGES = frozenset({"thumbs.db", "desktop.ini"})
@@ -76,8 +77,8 @@ def list_folder(directory: Path) -> FolderListing:
         what = "is not a directory" if directory.exists() else "does not exist"
         raise DataError(f"{directory}: {what}; --data takes a folder of class folders")
     roots = {name: directory / name for name in SPLIT_FOLDERS}
-    presplit = all(root.is_dir() for root in roots.values())
-    if not presplit:
+    if not all(root.is_dir() for root in roots.values()):
+        _refuse_other_splits(directory)
         roots = {"all": directory}
     classes: tuple[str, ...] | None = None
     splits = {}
@@ -85,6 +86,8 @@ def list_folder(directory: Path) -> FolderListing:
         found = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and _is_offered(p)))
         if len(found) < 2:
             held = f"one class folder only ({found[0]})" if found else "no class folders"
+            if found and found[0].lower() == "train" and root is directory:
+                held += ", and no test/ beside it"
             raise DataError(f"{root}: {held}; put the images into one folder for each class")
         if classes is not None and found != classes:
             odd = sorted(set(found) ^ set(classes))
@@ -104,7 +107,7 @@ def fingerprint(listing: FolderListing) -> str:
     digest = hashlib.sha256()
     for files in listing.splits.values():
         for path, _ in files:
-            digest.update(str(path.relative_to(listing.directory)).encode() + b"\0")
+            digest.update(os.fsencode(path.relative_to(listing.directory)) + b"\0")
             digest.update(hashlib.sha256(_read(path)).digest())
     return digest.hexdigest()
 
@@ -144,7 +147,7 @@ def read_folder(
                     raise DataError(
                         f"{error}; mend or remove the file, or pass --skip-corrupt"
                     ) from error
-                name = str(path.relative_to(listing.directory))
+                name = printable(path.relative_to(listing.directory))
                 skipped.append((name, str(error).removeprefix(f"{path}: ")))
             progress()
     _require_every_class(listing, read)
@@ -201,11 +204,28 @@ def reduced(pixels: Tensor, shorter_side: int) -> Tensor:
     return resize(pixels, [shorter_side], antialias=True)
 
 
+def printable(path: Path) -> str:
+    """A path as text, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _refuse_other_splits(directory: Path) -> None:
+    """Two folders named like splits are not two classes."""
+    splits = sorted(p.name for p in directory.iterdir() if p.name.lower() in SPLIT_NAMES)
+    if len(splits) > 1:
+        raise DataError(
+            f"{directory}: holds {' and '.join(splits)}; name the two splits train and test, or"
+            " give the folder with the class folders"
+        )
+
+
 def _is_offered(path: Path) -> bool:
     return not path.name.startswith(".") and path.name.lower() not in NOT_IMAGES
 
 
 def _files(folder: Path) -> list[Path]:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{folder}: the class folder cannot be read; change its mode")
     files = sorted(
         path
         for path in folder.rglob("*")

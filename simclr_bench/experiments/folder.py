@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simclr_bench.data.folder import fingerprint, list_folder, read_folder
+from simclr_bench.data.folder import fingerprint, list_folder, printable, read_folder
+from simclr_bench.errors import UsageError
 from simclr_bench.experiments.encoders import EmbeddedEncoder
 from simclr_bench.experiments.fingerprint import source_fingerprint
 from simclr_bench.experiments.jobs import Job, Plan
@@ -56,11 +57,17 @@ def transfer_to_folder(
         progress: Told how it goes.
 
     Raises:
+        UsageError: The run directory lies inside the folder.
         DataError: The folder, a file in it, the cached encoder or a record is missing or corrupt,
             or a directory is not writable.
         JobError: A job failed.
         StoreError: The run directory is in use, or newer than this version.
     """
+    if out.resolve().is_relative_to(options.directory.resolve()):
+        raise UsageError(
+            f"--out {out} lies inside --data {options.directory}, where its files would be taken"
+            " for images; give an --out elsewhere"
+        )
     listing = list_folder(options.directory)
     store = RunDirectory(out)
     with store.held():
@@ -71,7 +78,7 @@ def transfer_to_folder(
             "encoder": encoder.key,
         }
         plan = plan_folder(
-            options.directory.resolve().name,
+            printable(Path(options.directory.resolve().name)),
             len(listing.classes),
             inputs,
             batch_sizes=options.batch_sizes,

@@ -189,7 +189,7 @@ TABLE_4 = Table(
         cifar_100    | 100     | 32 x 32            | 0.25
         food_101     | 101     | Varied (512 x 512) | 0.125
     """,
-    # All five are multiples of 1/64, and the official notebook prints exactly this.
+    # All five are multiples of 1/64, and the official notebook prints exactly this; an inference.
     measured="as_published",
     base=PROBE,
     rows={
@@ -231,8 +231,9 @@ TABLE_4 = Table(
         ),
     ),
     notes=(
-        "Every printed number is k/64 (and k/32): the accuracy of one training batch, scored before"
-        " its update, which is what the official notebook prints.",
+        "Every printed number is k/64 (and k/32). That points to the accuracy of one training"
+        " batch, scored before its update, which is what the official notebook prints; the paper"
+        " does not say what was measured.",
     ),
     batch_sizes=(64, 32),
     runs=True,

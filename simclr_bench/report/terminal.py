@@ -48,7 +48,8 @@ class TerminalReport:
             yield _check(label, document["encoder"]["check"])
             yield _muted(
                 "Held-out top-1 of a linear probe trained to convergence on the same images'"
-                " features, over probe seeds. Untrained: the same network before its first step."
+                " features; each probe seed draws 80 % of the training images, and the intervals"
+                " cover that draw alone. Untrained: the same network before its first step."
             )
         yield Text()
         for figure in document["figures"]:
@@ -67,7 +68,8 @@ def _rows(label: str, rows: Sequence[JSON]) -> Table:
     if not has_paper:
         headings.remove("Paper")
     for heading in headings:
-        grid.add_column(heading, no_wrap=True)
+        # A long name wraps; a number never does.
+        grid.add_column(heading, no_wrap=heading != "Dataset", overflow="fold")
     for row in rows:
         cells = [
             f"{escape(row['label'])} ({row['classes']})",
@@ -157,6 +159,8 @@ def _claim(label: str, claim: JSON) -> RenderResult:
         word = verdict["verdict"]
         style = "green" if word == "holds" else "red"
         line = Text.assemble(f"{label}, {where}, on the means: ", (word, style))
+        if len(verdict["rows"]) < len(claim["paper"]["steps"]) + 1:
+            line.append(f" for {', '.join(verdict['rows'])} alone")
         if broken:
             line.append(f" ({broken})")
         yield Padding(line, (0, 0, 0, 2), expand=False)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from simclr_bench.errors import DataError, StoreError
 from simclr_bench.results.files import make_directory, sha256_of, write_atomically
@@ -61,7 +61,7 @@ class RunDirectory:
         """
         for directory in (self.path, self._records):
             make_directory(directory, "the run directory", "give another --out")
-        with open(self.path / "lock", "a+", encoding="ascii") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -72,10 +72,21 @@ class RunDirectory:
                     " another --out"
                 ) from error
             self._check_version()
-            lock.truncate(0)
+            lock.seek(0)
+            lock.truncate()
             lock.write(f"pid {os.getpid()}")
             lock.flush()
             yield
+
+    def _open_lock(self) -> TextIO:
+        path = self.path / "lock"
+        try:
+            # Not through a link: the pid is written into this file.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.fdopen(os.open(path, flags, 0o666), "r+", encoding="ascii", errors="replace")
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise DataError(f"{path}: cannot be locked ({reason}); give another --out") from error
 
     def _check_version(self) -> None:
         marker = self.path / "store.json"
@@ -84,7 +95,9 @@ class RunDirectory:
             return
         try:
             version = json.loads(marker.read_bytes())["schema_version"]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            if type(version) is not int or version < 1:
+                raise ValueError(version)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(
                 f"{marker}: does not parse; restore it or give another --out"
             ) from error

@@ -41,7 +41,14 @@ def cache_directory() -> Path:
     """$SIMCLR_BENCH_CACHE, or simclr-bench in the user's cache directory."""
     if chosen := os.environ.get("SIMCLR_BENCH_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "simclr-bench"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "simclr-bench"
+    try:
+        return Path.home() / ".cache" / "simclr-bench"
+    except RuntimeError as error:
+        raise DataError(
+            "no home directory for the encoder cache; set SIMCLR_BENCH_CACHE"
+        ) from error
 
 
 def encoder_key(identity: Mapping[str, Any]) -> str:

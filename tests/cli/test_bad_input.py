@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -164,11 +165,16 @@ def test_an_interrupted_command_says_how_to_go_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A test run in the background hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert child.stderr is not None
-    assert child.stderr.readline().startswith("pretraining the encoder")
-    child.send_signal(number)
-    stdout, stderr = child.communicate(timeout=120)
+    try:
+        assert child.stderr is not None
+        assert child.stderr.readline().startswith("pretraining the encoder")
+        child.send_signal(number)
+        stdout, stderr = child.communicate(timeout=120)
+    finally:
+        child.kill()
     assert child.returncode == code
     assert stdout == "" and "the same command continues" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
@@ -199,3 +205,78 @@ def test_hostile_names_are_only_text(command: Command, tmp_path: Path) -> None:
     result = command("transfer", "--data", data, "--out", tmp_path / "run")
     assert result.code == 3
     assert "[red]a/[x].png: does not decode" in result.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("inside", [".", "runs", "a/b"])
+def test_a_run_directory_inside_the_images_is_2(
+    command: Command, tmp_path: Path, inside: str
+) -> None:
+    data = make_folder(tmp_path / "data")
+    result = command("transfer", "--data", data, "--out", data / inside)
+    result.assert_refused(2, "lies inside --data", "give an --out elsewhere")
+    assert not (data / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["transfer", "--data", "x", "--split-seed", str(2**64)],
+        ["transfer", "--data", "x", "--batch-size", "9" * 23],
+        ["reproduce", "--table", "4", "--seeds", "100000000"],
+        ["reproduce", "--table", "4", "--seeds", f"{2**64}:{2**64 + 4}"],
+    ],
+)
+def test_a_number_beyond_reason_is_2(command: Command, words: list[str]) -> None:
+    command(*words).assert_refused(2, words[-2])
+
+
+def test_a_reader_that_left_before_the_first_line_ends_it_with_0(command: Command) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "simclr_bench", "list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=command.environment(),
+    )
+    os.close(writer)
+    assert done.returncode == 0 and done.stderr == b""
+
+
+def test_a_terminal_that_cannot_show_every_sign_gets_the_others(command: Command) -> None:
+    result = command("show", "4", PYTHONIOENCODING="ascii")
+    assert result.code == 0 and "0.906" in result.stdout
+
+
+def test_without_a_home_the_variable_is_named(command: Command, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    program = (
+        "import pathlib\n"
+        "def home(): raise RuntimeError('Could not determine home directory.')\n"
+        "pathlib.Path.home = home\n"
+        "from simclr_bench.cli.main import main\n"
+        f"raise SystemExit(main(['reproduce', '--table', '4', '--out', {str(tmp_path / 'run')!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 3
+    assert "set SIMCLR_BENCH_CACHE" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.3, 1.8])
+def test_sigterm_is_obeyed_while_torch_is_imported(
+    command: Command, tmp_path: Path, seconds: float
+) -> None:
+    child = subprocess.Popen(
+        [*REPRODUCE, "--out", tmp_path / "run"],
+        env=command.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    child.terminate()
+    stdout, stderr = child.communicate(timeout=120)
+    assert child.returncode == 143 and stdout == ""
+    assert "terminated" in stderr.strip().splitlines()[-1]

@@ -1,6 +1,7 @@
 """The user's own folder: every mode and size, every way it can be broken."""
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,26 @@ def test_images_of_mixed_sizes_are_read_together(tmp_path: Path) -> None:
     images = read(tmp_path)
     shapes = {tuple(i.shape) for s in (images.train, images.heldout) for i in s.images}
     assert shapes == {(3, 20, 24), (3, 7, 90), (3, 1, 1)}
+
+
+@pytest.mark.parametrize("splits", [("train", "val"), ("Train", "Test"), ("train", "validation")])
+def test_other_names_for_splits_are_not_classes(tmp_path: Path, splits: tuple[str, str]) -> None:
+    for split in splits:
+        make_folder(tmp_path / split)
+    with pytest.raises(DataError, match=f"holds .*{splits[0]}.*; name the two splits train and"):
+        list_folder(tmp_path)
+
+
+def test_a_train_folder_alone_is_told_what_it_lacks(tmp_path: Path) -> None:
+    make_folder(tmp_path / "train")
+    with pytest.raises(DataError, match=r"one class folder only \(train\), and no test/ beside it"):
+        list_folder(tmp_path)
+
+
+def test_names_may_be_any_bytes(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    name = os.fsdecode(b"\xff\xfe.png")
+    write(tmp_path / "a" / name, b"")
+    assert fingerprint(list_folder(tmp_path))
+    ((skipped, _),) = read(tmp_path, skip_corrupt=True).skipped
+    assert skipped == "a/\\xff\\xfe.png" and skipped.encode()

@@ -48,7 +48,7 @@ def test_batch_32_shows_a_dash_for_the_paper(text: str) -> None:
         "EMBEDDED: Procedural images",
         "EMBEDDED, batch size 64, 30 iterations, 2 seeds",
         "EMBEDDED, what pretraining is worth",
-        "encoder is fixed",
+        "encoder and the held-out images are fixed",
         "960, 384, 41, 19, 19 examples per class",
         "n = 32 fits every printed number too",
         "EMBEDDED, as published, batch 64, on the means: fails (food_101 is not below cifar_100)",
@@ -74,3 +74,17 @@ def test_names_in_brackets_are_not_markup() -> None:
     document = invented.document()
     document["tables"][0]["rows"][0]["label"] = "[bold]x[/bold]"
     assert "[bold]x[/bold]" in printed(document, 120)
+
+
+def test_a_long_name_wraps_and_no_number_is_cut() -> None:
+    document = invented.document()
+    for row in document["tables"][0]["rows"]:
+        row["label"] = "birds-of-north-america-resized-to-256-pixels-square"
+    text = printed(document)
+    assert "…" not in text and "[0.121, 0.249]" in text
+
+
+def test_a_claim_judged_on_some_rows_names_them() -> None:
+    document = invented.document()
+    document["tables"][0]["claims"][0]["ours"][0]["rows"] = ["dtd", "food_101"]
+    assert "for dtd, food_101 alone" in " ".join(printed(document).split())

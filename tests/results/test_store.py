@@ -90,3 +90,21 @@ def test_a_damaged_marker_is_refused(store: RunDirectory) -> None:
     (store.path / "store.json").write_text("{")
     with pytest.raises(DataError, match=r"store.json: does not parse"), store.held():
         pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "precious"
+    victim.write_text("precious")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "lock").symlink_to(victim)
+    with pytest.raises(DataError, match="lock: cannot be locked"), RunDirectory(run).held():
+        pass
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("version", ['"2"', "0", "true", "null"])
+def test_a_version_that_is_none_is_refused(store: RunDirectory, version: str) -> None:
+    (store.path / "store.json").write_text(f'{{"schema_version": {version}}}')
+    with pytest.raises(DataError, match="does not parse"), store.held():
+        pass
