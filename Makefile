@@ -18,6 +18,9 @@ GPU_OUT ?= results/gpu
 SOURCES := setup.py $(shell find csrc -type f)
 CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES))
 
+# A module that was deleted by hand is built again.
+$(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
+
 .PHONY: reproduce test build lint format bench benchmarks gpu clean
 
 reproduce: build
@@ -61,7 +64,7 @@ $(VENV)/.done: pyproject.toml requirements.lock
 	$(PIP) --quiet --requirement requirements.lock
 	@touch $@
 
-# First the extension in place, then the link to this checkout, which finds it up to date.
+# The extension in place, then (once) the link to this checkout.
 build/.done: $(VENV)/.done $(SOURCES)
 	@mkdir -p build
 	@echo "== extension: compiling what changed (a minute from scratch; build/log has the details)"

@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -212,6 +213,10 @@ class BuildExtensionIfPossible(BuildExtension):
                 "or set CXX, and install again."
             )
             return
+        if getattr(self, "editable_mode", False):
+            # pip gives a temporary folder; here the objects of `make build` are up to date.
+            name = f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+            self.build_temp = str(Path("build", name))
         self._write_build_info()
         super().run()
 

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from simclr_bench.losses import ops
 
@@ -60,15 +61,22 @@ def check_matrices(op: str, shape: str, names: tuple[str, str], x: Tensor, y: Te
         raise ValueError(f"{op}: {both} must not be empty, got {list(x.shape)}")
 
 
-def choose(op: str, impl: Impl, x: Tensor) -> Literal["fused", "chunked", "reference"]:
-    """The implementation to run on tensors like `x`.
+def choose(
+    op: str, impl: Impl, x: Tensor, *others: Tensor
+) -> Literal["fused", "chunked", "reference"]:
+    """The implementation to run on tensors like `x`, and on `others` beside it.
 
     Raises:
         ValueError: `impl` is none of the four.
+        NotImplementedError: A tensor is under forward-mode or torch.func differentiation.
         RuntimeError: `impl="fused"` and the compiled operators cannot take `x`; says why.
     """
     check_choice(op, "impl", impl, IMPLS)
-    if impl == "chunked" or impl == "reference":
+    if impl == "reference":
+        return impl
+    for tensor in (x, *others):
+        _refuse_transforms(op, impl, tensor)
+    if impl == "chunked":
         return impl
     reason = ops.why_not_fused(x.device, x.dtype)
     if reason is None:
@@ -79,6 +87,18 @@ def choose(op: str, impl: Impl, x: Tensor) -> Literal["fused", "chunked", "refer
     if not ops.compiled_extension().loaded:
         _warn_once(reason)
     return "chunked"
+
+
+def _refuse_transforms(op: str, impl: Impl, x: Tensor) -> None:
+    """Forward-mode derivatives would come out as zeros, and torch.func as riddles."""
+    if torch.compiler.is_compiling():
+        return
+    transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
+    if transformed or forward_ad.unpack_dual(x).tangent is not None:
+        raise NotImplementedError(
+            f'{op}: impl="{impl}" supports neither forward-mode derivatives nor torch.func;'
+            ' use impl="reference"'
+        )
 
 
 _warned: set[str] = set()

@@ -56,7 +56,7 @@ def distillation_loss(
     check_matrices(_NAME, "[B, C]", ("student", "teacher"), student, teacher)
     check_choice(_NAME, "reduction", reduction, _REDUCTIONS)
     temperature = check_temperature(_NAME, temperature)
-    chosen = choose(_NAME, impl, student)
+    chosen = choose(_NAME, impl, student, teacher)
     with without_autocast(student):
         if chosen == "fused":
             loss = ops.distillation(student, teacher, temperature)

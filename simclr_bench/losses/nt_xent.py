@@ -60,7 +60,7 @@ def nt_xent(
     check_matrices(_NAME, "[B, D]", ("z0", "z1"), z0, z1)
     check_choice(_NAME, "reduction", reduction, ("mean", "sum", "none"))
     temperature = check_temperature(_NAME, temperature)
-    chosen = choose(_NAME, impl, z0)
+    chosen = choose(_NAME, impl, z0, z1)
     with without_autocast(z0):
         if chosen == "fused":
             loss = ops.nt_xent(z0, z1, temperature, normalize=normalize)

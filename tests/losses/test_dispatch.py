@@ -3,10 +3,12 @@
 import inspect
 import math
 import warnings
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 import simclr_bench
 from simclr_bench import DistillationLoss, NTXentLoss, distillation_loss, nt_xent
@@ -177,3 +179,25 @@ def test_an_extension_for_another_torch_is_broken(monkeypatch: pytest.MonkeyPatc
     extension = ops._load()
     assert extension.built and not extension.loaded
     assert "this is 9.9.0+cpu" in str(extension.error)
+
+
+@pytest.mark.parametrize("impl", ["auto", "fused", "chunked"])
+@pytest.mark.parametrize("loss", [nt_xent, distillation_loss])
+def test_forward_mode_is_refused_and_never_zero(loss: Any, impl: Any) -> None:
+    x, y = random(2, 4, 5)
+
+    def function(x: Tensor) -> Tensor:
+        return torch.as_tensor(loss(x, y, temperature=0.5, impl=impl))
+
+    with pytest.raises(NotImplementedError, match="neither forward-mode derivatives nor"):
+        torch.func.jvp(function, (x,), (torch.ones_like(x),))
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        with pytest.raises(NotImplementedError, match="neither forward-mode derivatives nor"):
+            function(dual)
+
+
+def test_the_reference_has_forward_mode() -> None:
+    x, y = random(2, 4, 5)
+    _, tangent = torch.func.jvp(lambda x: nt_xent(x, y, impl="reference"), (x,), (y,))
+    assert tangent.abs() > 0

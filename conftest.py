@@ -10,7 +10,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 pytest_plugins = ["tests.command"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
