@@ -13,6 +13,7 @@ from tests.losses.numerics import (
     DTYPES,
     IMPLS,
     SEEDS,
+    Case,
     assert_as_accurate_as,
     random,
     rows_and_gradients,
@@ -102,8 +103,8 @@ def draws(
     shape: tuple[int, int],
     *,
     device: str = "cpu",
-) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
-    """Per draw: (got, naive, exact) of the row losses and of the student's gradient."""
+) -> list[list[Case]]:
+    """Per draw: the row losses and the student's gradient."""
     results = []
     for seed in SEEDS:
         x, y = random(*shape, seed=seed), random(*shape, seed=100 + seed)
@@ -113,7 +114,7 @@ def draws(
         got = rows_and_gradients(loss_of(impl, temperature, teacher), (student,), upstream)
         naive = rows_and_gradients(reference, (student,), upstream)
         exact = rows_and_gradients(reference, (student.double(),), upstream)
-        results.append(list(zip(got, naive, exact, strict=True)))
+        results.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
     return results
 
 
@@ -126,8 +127,8 @@ def test_no_less_accurate_than_the_formula(
 ) -> None:
     cases = draws(impl, regime, temperature, dtype, shape)
     for rows, gradient in cases:
-        assert rows[0].dtype == torch.float32
-        assert gradient[0].dtype == dtype
+        assert rows.actual.dtype == torch.float32
+        assert gradient.actual.dtype == dtype
     for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
 
@@ -143,9 +144,9 @@ def test_float64_agrees_with_the_formula_to_rounding(
         for rows, gradient in draws(impl, regime, temperature, torch.float64, shape):
             largest = 1e3 if regime == "shifted" else 150
             roundings = 64 * (1 + largest / temperature) * 2**-52
-            torch.testing.assert_close(rows[0], rows[2], rtol=0, atol=roundings)
+            torch.testing.assert_close(rows.actual, rows.exact, rtol=0, atol=roundings)
             allowed = roundings * 5 / temperature  # an upstream gradient and 1/tau multiply it
-            torch.testing.assert_close(gradient[0], gradient[2], rtol=0, atol=allowed)
+            torch.testing.assert_close(gradient.actual, gradient.exact, rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("impl", FAST)
