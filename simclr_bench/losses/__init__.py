@@ -1,8 +1,8 @@
 """The losses of SimCLR and SimCLRv2, fused. Knows nothing of the rest of the package."""
 
+from simclr_bench.losses.contrastive import NTXentLoss, nt_xent
 from simclr_bench.losses.distillation import DistillationLoss, distillation_loss
-from simclr_bench.losses.nt_xent import NTXentLoss, nt_xent
-from simclr_bench.losses.ops import CompiledExtension, compiled_extension
+from simclr_bench.losses.extension import CompiledExtension, compiled_extension
 
 __all__ = [
     "CompiledExtension",

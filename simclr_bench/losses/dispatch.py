@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from simclr_bench.losses import ops
+from simclr_bench.losses import extension
 
 Impl = Literal["auto", "fused", "chunked", "reference"]
 IMPLS: tuple[str, ...] = get_args(Impl)
@@ -78,13 +78,13 @@ def choose(
         _refuse_transforms(op, impl, tensor)
     if impl == "chunked":
         return impl
-    reason = ops.why_not_fused(x.device, x.dtype)
+    reason = extension.why_not_fused(x.device, x.dtype)
     if reason is None:
         return "fused"
     if impl == "fused":
         raise RuntimeError(f'{op}: impl="fused": {reason}')
     # pip hides what setup.py says, so a missing extension is first seen here.
-    if not ops.compiled_extension().loaded:
+    if not extension.compiled_extension().loaded:
         _warn_once(reason)
     return "chunked"
 
@@ -115,3 +115,9 @@ def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     if torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()
+
+
+def second_derivative_refused(name: str, impl: str) -> NotImplementedError:
+    return NotImplementedError(
+        f'{name}: impl="{impl}" has no second derivative; use impl="reference"'
+    )

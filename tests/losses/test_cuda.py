@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
-from tests.losses import test_distillation, test_nt_xent
+from tests.losses.contrastive import test_nt_xent
+from tests.losses.distillation import test_distillation
 from tests.losses.numerics import CASES, assert_as_accurate_as, random
 
 pytestmark = pytest.mark.gpu

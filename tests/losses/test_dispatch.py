@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 import simclr_bench
 from simclr_bench import DistillationLoss, NTXentLoss, distillation_loss, nt_xent
-from simclr_bench.losses import dispatch, ops
+from simclr_bench.losses import dispatch, extension
 from tests.losses.numerics import IMPLS, random
 
 Z = torch.ones(3, 4)
@@ -139,21 +139,21 @@ def test_auto_is_fused_where_there_is_a_kernel() -> None:
         dispatch.choose("op", "fused", Z.to("meta"))
 
 
-MISSING = ops.CompiledExtension(False, None, None)
-BROKEN = ops.CompiledExtension(True, "ImportError: undefined symbol", None)
+MISSING = extension.CompiledExtension(False, None, None)
+BROKEN = extension.CompiledExtension(True, "ImportError: undefined symbol", None)
 
 
 @pytest.mark.parametrize(
-    ("extension", "reason"),
+    ("found", "reason"),
     [
         (MISSING, "was never built; rebuild it with: pip install"),
         (BROKEN, r"does not load \(ImportError: undefined symbol\); rebuild it with: pip install"),
     ],
 )
 def test_without_its_extension_auto_is_chunked_with_one_notice(
-    monkeypatch: pytest.MonkeyPatch, extension: ops.CompiledExtension, reason: str
+    monkeypatch: pytest.MonkeyPatch, found: extension.CompiledExtension, reason: str
 ) -> None:
-    monkeypatch.setattr(ops, "_EXTENSION", extension)
+    monkeypatch.setattr(extension, "_EXTENSION", found)
     monkeypatch.setattr(dispatch, "_warned", set())
     with pytest.warns(UserWarning, match=reason) as caught:
         value = nt_xent(Z, Z).item()
@@ -167,7 +167,7 @@ def test_without_its_extension_auto_is_chunked_with_one_notice(
 
 
 def test_a_chosen_implementation_needs_no_notice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "_EXTENSION", MISSING)
+    monkeypatch.setattr(extension, "_EXTENSION", MISSING)
     monkeypatch.setattr(dispatch, "_warned", set())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -176,9 +176,9 @@ def test_a_chosen_implementation_needs_no_notice(monkeypatch: pytest.MonkeyPatch
 
 def test_an_extension_for_another_torch_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", "9.9.0+cpu")
-    extension = ops._load()
-    assert extension.built and not extension.loaded
-    assert "this is 9.9.0+cpu" in str(extension.error)
+    loaded = extension._load()
+    assert loaded.built and not loaded.loaded
+    assert "this is 9.9.0+cpu" in str(loaded.error)
 
 
 @pytest.mark.parametrize("impl", ["auto", "fused", "chunked"])

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
-from simclr_bench.losses import ops
-from simclr_bench.losses.ops import architecture_serves, compiled_extension
+from simclr_bench.losses import extension
+from simclr_bench.losses.extension import architecture_serves, compiled_extension
 from tests.losses.numerics import DTYPES, random
 
 OPERATORS = torch.ops.simclr_bench
@@ -192,13 +192,13 @@ def test_build_info_says_what_the_extension_was_built_with() -> None:
 
 def test_float64_on_cuda_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     info = {**compiled_extension().build_info, "cuda": "13.0", "architectures": ["8.0+PTX"]}
-    monkeypatch.setattr(ops, "_EXTENSION", ops.CompiledExtension(True, None, info))
+    monkeypatch.setattr(extension, "_EXTENSION", extension.CompiledExtension(True, None, info))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     device = torch.device("cuda")
-    assert "no CUDA kernel for torch.float64" in str(ops.why_not_fused(device, torch.float64))
-    assert ops.why_not_fused(device, torch.float32) is None
+    assert "no CUDA kernel for torch.float64" in str(extension.why_not_fused(device, torch.float64))
+    assert extension.why_not_fused(device, torch.float32) is None
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert "the device is 7.5" in str(ops.why_not_fused(device, torch.float32))
+    assert "the device is 7.5" in str(extension.why_not_fused(device, torch.float32))
 
 
 @pytest.mark.gpu

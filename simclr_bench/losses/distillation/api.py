@@ -4,7 +4,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from simclr_bench.losses import chunked, ops, reference
 from simclr_bench.losses.dispatch import (
     IMPLS,
     Impl,
@@ -14,6 +13,7 @@ from simclr_bench.losses.dispatch import (
     choose,
     without_autocast,
 )
+from simclr_bench.losses.distillation import chunked, fused, reference
 
 _NAME = "distillation_loss"
 _REDUCTIONS = ("batchmean", "sum", "none")
@@ -59,7 +59,7 @@ def distillation_loss(
     chosen = choose(_NAME, impl, student, teacher)
     with without_autocast(student):
         if chosen == "fused":
-            loss = ops.distillation(student, teacher, temperature)
+            loss = fused.distillation(student, teacher, temperature)
         elif chosen == "chunked":
             loss = chunked.distillation(student, teacher, temperature)
         else:

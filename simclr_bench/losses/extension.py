@@ -1,4 +1,4 @@
-"""The compiled operators: loading them, their fake kernels, and their gradients.
+"""The compiled extension: loading it, and which tensors its operators take.
 
 Importing this module loads `simclr_bench._C` if it is there, which registers the operators with
 PyTorch; what happened is in `compiled_extension()`. Nothing here raises on import: a missing or
@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from simclr_bench.losses.chunked import second_derivative_refused
-from simclr_bench.losses.reference import loss_dtype
 
 REMEDY = "rebuild it with: pip install --no-build-isolation --force-reinstall --no-deps ."
 CPU_DTYPES = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
@@ -98,98 +94,3 @@ def why_not_fused(device: torch.device, dtype: torch.dtype) -> str | None:
         built, found = ", ".join(architectures), ".".join(map(str, capability))
         return f"the compiled extension was built for {built}, the device is {found}; {REMEDY}"
     return None
-
-
-def nt_xent(z0: Tensor, z1: Tensor, temperature: float, *, normalize: bool) -> Tensor:
-    """NT-Xent per row by the compiled operator; see `reference.nt_xent`. [2B]"""
-    loss: Tensor = torch.ops.simclr_bench.nt_xent_forward(z0, z1, temperature, normalize)[0]
-    return loss
-
-
-def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The distillation loss per row by the compiled operator; see `reference.distillation`. [B]"""
-    loss: Tensor = torch.ops.simclr_bench.distillation_forward(
-        student, teacher.detach(), temperature
-    )[0]
-    return loss
-
-
-def _fake_nt_xent_forward(
-    z0: Tensor, z1: Tensor, temperature: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    rows = 2 * z0.shape[0]
-    loss = z0.new_empty(rows, dtype=loss_dtype(z0))
-    return loss, z0.new_empty((3, rows), dtype=torch.float64)
-
-
-def _fake_nt_xent_backward(
-    grad: Tensor, z0: Tensor, z1: Tensor, statistics: Tensor, temperature: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    return z0.new_empty(z0.shape), z1.new_empty(z1.shape)
-
-
-def _fake_distillation_forward(
-    student: Tensor, teacher: Tensor, temperature: float
-) -> tuple[Tensor, Tensor]:
-    rows = student.shape[0]
-    loss = student.new_empty(rows, dtype=loss_dtype(student))
-    return loss, student.new_empty((4, rows), dtype=torch.float64)
-
-
-def _fake_distillation_backward(
-    grad: Tensor, student: Tensor, teacher: Tensor, statistics: Tensor, temperature: float
-) -> Tensor:
-    return student.new_empty(student.shape)
-
-
-def _save_nt_xent(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    z0, z1, *ctx.options = inputs
-    ctx.save_for_backward(z0, z1, output[1])
-    ctx.mark_non_differentiable(output[1])
-
-
-def _nt_xent_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    both = torch.ops.simclr_bench.nt_xent_backward(grad, *ctx.saved_tensors, *ctx.options)
-    return *both, None, None
-
-
-def _save_distillation(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    student, teacher, ctx.temperature = inputs
-    ctx.save_for_backward(student, teacher, output[1])
-    ctx.mark_non_differentiable(output[1])
-
-
-def _distillation_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    grad_student = torch.ops.simclr_bench.distillation_backward(
-        grad, *ctx.saved_tensors, ctx.temperature
-    )
-    return grad_student, None, None
-
-
-def _refuse_nt_xent(ctx: Any, *_: Tensor) -> Any:
-    raise second_derivative_refused("nt_xent", "fused")
-
-
-def _refuse_distillation(ctx: Any, *_: Tensor) -> Any:
-    raise second_derivative_refused("distillation_loss", "fused")
-
-
-def _register() -> None:
-    fake, autograd = torch.library.register_fake, torch.library.register_autograd
-    fake("simclr_bench::nt_xent_forward", _fake_nt_xent_forward)
-    fake("simclr_bench::nt_xent_backward", _fake_nt_xent_backward)
-    fake("simclr_bench::distillation_forward", _fake_distillation_forward)
-    fake("simclr_bench::distillation_backward", _fake_distillation_backward)
-    autograd("simclr_bench::nt_xent_forward", _nt_xent_gradient, setup_context=_save_nt_xent)
-    autograd(
-        "simclr_bench::distillation_forward",
-        _distillation_gradient,
-        setup_context=_save_distillation,
-    )
-    # Without a formula of their own the backward operators would drop a second derivative silently.
-    autograd("simclr_bench::nt_xent_backward", _refuse_nt_xent)
-    autograd("simclr_bench::distillation_backward", _refuse_distillation)
-
-
-if _EXTENSION.loaded:
-    _register()

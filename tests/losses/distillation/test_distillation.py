@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss
-from simclr_bench.losses import chunked
+from simclr_bench.losses.distillation import chunked
 from tests.losses.numerics import (
     CASES,
     DTYPES,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench import nt_xent
-from simclr_bench.losses import chunked
+from simclr_bench.losses.contrastive import chunked
 from tests.losses.numerics import (
     CASES,
     DTYPES,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from simclr_bench.losses import chunked, ops, reference
+from simclr_bench.losses.contrastive import chunked, fused, reference
 from simclr_bench.losses.dispatch import (
     IMPLS,
     Impl,
@@ -63,7 +63,7 @@ def nt_xent(
     chosen = choose(_NAME, impl, z0, z1)
     with without_autocast(z0):
         if chosen == "fused":
-            loss = ops.nt_xent(z0, z1, temperature, normalize=normalize)
+            loss = fused.nt_xent(z0, z1, temperature, normalize=normalize)
         elif chosen == "chunked":
             loss = chunked.nt_xent(z0, z1, temperature, normalize=normalize)
         else:
