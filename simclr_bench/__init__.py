@@ -7,10 +7,27 @@ that the command line can answer without loading torch.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simclr_bench.losses import DistillationLoss, NTXentLoss, distillation_loss, nt_xent
+    from simclr_bench.losses import (
+        DistillationLoss,
+        NTXentLoss,
+        decoupled_nt_xent,
+        distillation_loss,
+        info_nce,
+        nt_xent,
+        supervised_contrastive,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["DistillationLoss", "NTXentLoss", "__version__", "distillation_loss", "nt_xent"]
+__all__ = [
+    "DistillationLoss",
+    "NTXentLoss",
+    "__version__",
+    "decoupled_nt_xent",
+    "distillation_loss",
+    "info_nce",
+    "nt_xent",
+    "supervised_contrastive",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""What both public losses share: argument checks, and the choice of an implementation."""
+"""What the public losses share: argument checks, and the choice of an implementation."""
 
 import math
 import warnings
@@ -14,6 +14,7 @@ from simclr_bench.losses import extension
 Impl = Literal["auto", "fused", "chunked", "reference"]
 IMPLS: tuple[str, ...] = get_args(Impl)
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def check_choice(op: str, name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -38,16 +39,81 @@ def check_temperature(op: str, temperature: float) -> float:
     return float(temperature)
 
 
+def check_learnable_temperature(
+    op: str, temperature: float | Tensor, device: torch.device | None = None
+) -> float | Tensor:
+    """The temperature, a positive number or a tensor that may require a gradient.
+
+    Whether a tensor is positive is not checked: its value may be on a GPU, and reading it would
+    wait for everything queued there.
+
+    Args:
+        op: Who asks.
+        temperature: What was given.
+        device: Where a tensor may be, other than the CPU; any device if None.
+
+    Raises:
+        TypeError: Neither a number nor a tensor.
+        ValueError: A number that is not positive and finite, or a tensor that is not a
+            floating-point scalar on that device or the CPU.
+    """
+    if not isinstance(temperature, Tensor):
+        return check_temperature(op, temperature)
+    if temperature.dim() != 0:
+        raise ValueError(
+            f"{op}: temperature must be a float or a tensor [], got {list(temperature.shape)}"
+        )
+    if temperature.dtype not in DTYPES:
+        wanted = "float16, bfloat16, float32 or float64"
+        raise ValueError(f"{op}: temperature must be {wanted}, got {temperature.dtype}")
+    if device is not None and temperature.device not in (device, torch.device("cpu")):
+        raise ValueError(f"{op}: temperature must be on {device} or cpu, got {temperature.device}")
+    return temperature
+
+
+def check_labels(op: str, z: Tensor, labels: Tensor) -> Tensor:
+    """The labels as int64; raises unless they are integers, one for each row of `z`, beside it."""
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"{op}: labels must be a tensor, got {type(labels).__name__}")
+    if list(labels.shape) != [len(z)]:
+        raise ValueError(f"{op}: labels must be [{len(z)}], got {list(labels.shape)}")
+    if labels.dtype not in INTEGERS:
+        raise ValueError(f"{op}: labels must be integers, got {labels.dtype}")
+    if labels.device != z.device:
+        raise ValueError(f"{op}: labels must be on {z.device} as z is, got {labels.device}")
+    return labels.long()
+
+
+def check_workspace(op: str, workspace_mb: int) -> None:
+    """Raises unless the size is a whole, positive number of MiB."""
+    if isinstance(workspace_mb, bool) or not isinstance(workspace_mb, int):
+        kind = type(workspace_mb).__name__
+        raise TypeError(f"{op}: workspace_mb must be an int, got {kind} {workspace_mb!r}")
+    if workspace_mb < 1:
+        raise ValueError(f"{op}: workspace_mb must be at least 1, got {workspace_mb}")
+
+
+def check_matrix(op: str, shape: str, name: str, x: Tensor) -> None:
+    """Raises unless it is a non-empty floating-point matrix."""
+    _check_matrix(op, shape, name, x)
+    if x.numel() == 0:
+        raise ValueError(f"{op}: {name} must not be empty, got {list(x.shape)}")
+
+
+def _check_matrix(op: str, shape: str, name: str, value: Tensor) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{op}: {name} must be a tensor, got {type(value).__name__}")
+    if value.dim() != 2:
+        raise ValueError(f"{op}: {name} must be {shape}, got {list(value.shape)}")
+    if value.dtype not in DTYPES:
+        wanted = "float16, bfloat16, float32 or float64"
+        raise ValueError(f"{op}: {name} must be {wanted}, got {value.dtype}")
+
+
 def check_matrices(op: str, shape: str, names: tuple[str, str], x: Tensor, y: Tensor) -> None:
     """Raises unless both are non-empty floating-point matrices of one shape, dtype and device."""
     for name, value in zip(names, (x, y), strict=True):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{op}: {name} must be a tensor, got {type(value).__name__}")
-        if value.dim() != 2:
-            raise ValueError(f"{op}: {name} must be {shape}, got {list(value.shape)}")
-        if value.dtype not in DTYPES:
-            wanted = "float16, bfloat16, float32 or float64"
-            raise ValueError(f"{op}: {name} must be {wanted}, got {value.dtype}")
+        _check_matrix(op, shape, name, value)
     both = " and ".join(names)
     if x.shape != y.shape:
         raise ValueError(

@@ -1,32 +1,39 @@
-"""NT-Xent, the contrastive loss of SimCLR: the public function and module."""
+"""The contrastive losses: public functions and module."""
 
 from collections.abc import Sequence
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from simclr_bench.losses.contrastive import chunked, fused, reference
+from simclr_bench.losses.contrastive.reference import Objective
 from simclr_bench.losses.dispatch import (
     IMPLS,
     Impl,
     check_choice,
+    check_labels,
+    check_learnable_temperature,
     check_matrices,
-    check_temperature,
+    check_matrix,
+    check_workspace,
     choose,
     without_autocast,
 )
 
-_NAME = "nt_xent"
+Reduction = Literal["mean", "sum", "none"]
 
 
 def nt_xent(
     z0: Tensor,
     z1: Tensor,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     *,
-    reduction: Literal["mean", "sum", "none"] = "mean",
+    reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
+    workspace_mb: int = 32,
 ) -> Tensor:
     """The normalized temperature-scaled cross-entropy of paired embeddings.
 
@@ -39,52 +46,206 @@ def nt_xent(
     Args:
         z0: Embeddings of the first views; float16, bfloat16, float32 or float64. [B, D]
         z1: Embeddings of the second views, same shape, dtype and device. [B, D]
-        temperature: tau > 0; divides the similarities.
+        temperature: tau > 0; divides the similarities. A tensor, on the same device or the CPU, may
+            require a gradient; whether it is positive is not checked, since reading it would wait
+            for the device. []
         reduction: "mean" or "sum" over the N rows, or "none" for z0's rows and then z1's.
         normalize: Whether rows are divided by their length (at least 1e-12) first. Without, rows
             are used as they are.
         impl: "fused" for the compiled operator, "chunked" for pure PyTorch in O(N D) memory,
             "reference" for the formula as printed, "auto" for the first of fused and chunked that
             takes these tensors.
+        workspace_mb: MiB that the compiled operator may hold at once for "mean" and "sum"; the
+            other implementations do not look at it.
 
     Returns:
         Loss in nats, float64 for float64 inputs and float32 for all others. [] or [2B]
 
     Raises:
-        TypeError: An argument is of the wrong type; a tensor as temperature is one.
+        TypeError: An argument is of the wrong type.
         ValueError: Shapes, dtypes or devices differ or are unsupported, or a value is out of range.
         RuntimeError: `impl="fused"`, and there is no compiled operator for these tensors.
 
     Source: SimCLR (arXiv:2002.05709), Eq. 1 and Algorithm 1.
     """
-    check_matrices(_NAME, "[B, D]", ("z0", "z1"), z0, z1)
-    check_choice(_NAME, "reduction", reduction, ("mean", "sum", "none"))
-    temperature = check_temperature(_NAME, temperature)
-    chosen = choose(_NAME, impl, z0, z1)
+    check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1)
+    return _loss("nt_xent", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+
+
+def decoupled_nt_xent(
+    z0: Tensor,
+    z1: Tensor,
+    temperature: float | Tensor = 0.1,
+    *,
+    reduction: Reduction = "mean",
+    normalize: bool = True,
+    impl: Impl = "auto",
+    workspace_mb: int = 32,
+) -> Tensor:
+    """`nt_xent` without the positive in the denominator, so that easy pairs keep their gradient.
+
+    A row loses log(sum of exp(s/tau) over the 2B - 2 rows of other images) - s_positive/tau, which
+    may be negative. Arguments, returns and errors are `nt_xent`'s.
+
+    Raises:
+        ValueError: Besides `nt_xent`'s, a single pair, which has nothing in the denominator.
+
+    Source: Decoupled Contrastive Learning (arXiv:2110.06848), L_DC.
+    """
+    check_matrices("decoupled_nt_xent", "[B, D]", ("z0", "z1"), z0, z1)
+    if len(z0) < 2:
+        raise ValueError(
+            "decoupled_nt_xent: z0 and z1 must have at least 2 rows, since a single pair has no "
+            f"negatives, got {list(z0.shape)}"
+        )
+    return _loss("decoupled", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+
+
+def info_nce(
+    z0: Tensor,
+    z1: Tensor,
+    temperature: float | Tensor = 0.1,
+    *,
+    reduction: Reduction = "mean",
+    normalize: bool = True,
+    impl: Impl = "auto",
+    workspace_mb: int = 32,
+) -> Tensor:
+    """InfoNCE between two towers, as in CLIP: rows of one never compete with rows of their own.
+
+    Row i of `z0` has to pick row i of `z1` among all rows of `z1`, and the other way round. The
+    mean over the 2B rows is CLIP's average of both directions; its logit scale is 1/tau. Arguments,
+    returns and errors are `nt_xent`'s; with a single pair loss and gradient are exactly 0.
+
+    Source: CLIP (arXiv:2103.00020), Figure 3; CPC (arXiv:1807.03748), Eq. 4.
+    """
+    check_matrices("info_nce", "[B, D]", ("z0", "z1"), z0, z1)
+    return _loss("info_nce", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+
+
+def supervised_contrastive(
+    z: Tensor,
+    labels: Tensor,
+    temperature: float | Tensor = 0.1,
+    *,
+    reduction: Reduction = "mean",
+    normalize: bool = True,
+    impl: Impl = "auto",
+    workspace_mb: int = 32,
+) -> Tensor:
+    """The supervised contrastive loss: every other row of one's label is a positive.
+
+    A row loses the mean over its positives p of -log(exp(s_p/tau) / sum of exp(s_a/tau) over all
+    other rows a), positives among them: Eq. 2 of the paper, the sum outside the log, without the
+    factor tau/base_tau of its code. With two views of each image and labels that tell images apart
+    this is `nt_xent`.
+
+    A row without positives has loss 0 and moves nothing as an anchor, but it is a negative of all
+    others. "mean" is over the rows that have positives: 0, with gradient 0, if there are none.
+
+    Args:
+        z: Embeddings; float16, bfloat16, float32 or float64. [N, D]
+        labels: Integers; which ones does not matter. Same device. [N]
+        temperature: As in `nt_xent`. []
+        reduction: "mean" over the rows that have positives, "sum", or "none".
+        normalize: As in `nt_xent`.
+        impl: As in `nt_xent`.
+        workspace_mb: As in `nt_xent`.
+
+    Returns:
+        Loss in nats, float64 for float64 inputs and float32 for all others. [] or [N]
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: A shape, dtype, device or value is not as above.
+        RuntimeError: `impl="fused"`, and there is no compiled operator for these tensors.
+
+    Source: Supervised Contrastive Learning (arXiv:2004.11362), Eq. 2.
+    """
+    name = "supervised_contrastive"
+    check_matrix(name, "[N, D]", "z", z)
+    labels = check_labels(name, z, labels)
+    return _loss(
+        "supervised", z, None, temperature, labels, reduction, normalize, impl, workspace_mb
+    )
+
+
+def _loss(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor | None,
+    temperature: float | Tensor,
+    labels: Tensor | None,
+    reduction: Reduction,
+    normalize: bool,
+    impl: Impl,
+    workspace_mb: int,
+) -> Tensor:
+    """The rest of every public function, once its embeddings and labels are checked."""
+    name = reference.PUBLIC_NAMES[objective]
+    check_choice(name, "reduction", reduction, ("mean", "sum", "none"))
+    check_workspace(name, workspace_mb)
+    temperature = check_learnable_temperature(name, temperature, z0.device)
+    tensors = [x for x in (z0, z1, temperature, labels) if isinstance(x, Tensor)]
+    chosen = choose(name, impl, *tensors)
+    implementation: Any = {"fused": fused, "chunked": chunked, "reference": reference}[chosen]
+    if chosen == "fused" and not hasattr(fused, "rows"):
+        implementation = _until_fused_has_rows(name, objective, temperature, impl)
+    options = {"normalize": normalize, "labels": labels}
+    mean = reduction == "mean"
     with without_autocast(z0):
-        if chosen == "fused":
-            loss = fused.nt_xent(z0, z1, temperature, normalize=normalize)
-        elif chosen == "chunked":
-            loss = chunked.nt_xent(z0, z1, temperature, normalize=normalize)
-        else:
-            loss = reference.nt_xent(z0, z1, temperature, normalize=normalize)
-    if reduction == "none":
-        return loss
-    return loss.mean() if reduction == "mean" else loss.sum()
+        if reduction != "none" and hasattr(implementation, "reduced"):
+            weight = 1 / (2 * len(z0)) if mean and labels is None else 1.0
+            total: Tensor = implementation.reduced(
+                objective, z0, z1, temperature, **options, weight=weight, workspace_mb=workspace_mb
+            )
+            # Not as a weight: a count that lies on the GPU would have to be waited for.
+            return total if labels is None or not mean else total / _anchors(labels)
+        rows: Tensor = implementation.rows(objective, z0, z1, temperature, **options)
+        if reduction == "none":
+            return rows
+        if mean:
+            return rows.mean() if labels is None else rows.sum() / _anchors(labels)
+        return rows.sum()
+
+
+def _until_fused_has_rows(
+    name: str, objective: Objective, temperature: float | Tensor, impl: Impl
+) -> Any:
+    """What to use while the operators know nt_xent at a fixed temperature only. To be deleted."""
+    if objective == "nt_xent" and isinstance(temperature, float):
+
+        def rows(_: Objective, z0: Tensor, z1: Tensor, tau: float, **options: Any) -> Tensor:
+            return fused.nt_xent(z0, z1, tau, normalize=options["normalize"])
+
+        return SimpleNamespace(rows=rows)
+    if impl == "fused":
+        raise RuntimeError(
+            f'{name}: impl="fused": no compiled operator yet for this loss and temperature; use '
+            'impl="chunked", as impl="auto" does'
+        )
+    return chunked
+
+
+def _anchors(labels: Tensor) -> Tensor:
+    """How many rows have a positive, at least 1. []"""
+    ordered = labels.sort().values
+    same = ordered[1:] == ordered[:-1]
+    return (functional.pad(same, (1, 0)) | functional.pad(same, (0, 1))).sum().clamp_min(1)
 
 
 class NTXentLoss(nn.Module):
     """`nt_xent` as a module, with the arguments and defaults of lightly's class of this name.
 
     Args:
-        temperature: tau > 0.
+        temperature: tau > 0. An `nn.Parameter` is learned with the module. []
         memory_bank_size: Only 0: a memory bank of earlier negatives is not supported.
         gather_distributed: Only False: negatives from other processes are not supported.
         impl: As in `nt_xent`.
 
     Raises:
         NotImplementedError: A memory bank or gathering is asked for.
-        TypeError: The temperature is not a float.
+        TypeError: The temperature is neither a number nor a tensor.
         ValueError: The temperature or `impl` is out of range.
 
     Source: SimCLR (arXiv:2002.05709), Eq. 1.
@@ -92,7 +253,7 @@ class NTXentLoss(nn.Module):
 
     def __init__(
         self,
-        temperature: float = 0.5,
+        temperature: float | Tensor = 0.5,
         memory_bank_size: int | Sequence[int] = 0,
         gather_distributed: bool = False,
         *,
@@ -110,7 +271,7 @@ class NTXentLoss(nn.Module):
                 "negatives from other processes are not supported"
             )
         check_choice("NTXentLoss", "impl", impl, IMPLS)
-        self.temperature = check_temperature("NTXentLoss", temperature)
+        self.temperature = check_learnable_temperature("NTXentLoss", temperature)
         self.impl: Impl = impl
 
     def forward(self, out0: Tensor, out1: Tensor) -> Tensor:
@@ -118,4 +279,4 @@ class NTXentLoss(nn.Module):
         return nt_xent(out0, out1, self.temperature, impl=self.impl)
 
     def extra_repr(self) -> str:
-        return f"temperature={self.temperature}, impl={self.impl!r}"
+        return f"temperature={float(self.temperature)}, impl={self.impl!r}"

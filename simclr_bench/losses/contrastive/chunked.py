@@ -1,97 +1,179 @@
-"""NT-Xent in pure PyTorch and in chunks: what runs where there is no compiled operator.
+"""The contrastive losses in pure PyTorch and in chunks: for where there is no compiled operator.
 
-The formulas are those of csrc/cpu/nt_xent.cpp, a few rows at a time. No N x N matrix is ever
-formed; saved for the backward are the inputs and a few numbers per row. Gradients are exact; a
-second derivative is refused.
+Row i has positives P, at most one but for the supervised loss, and negatives N. With logits s/tau,
+
+    missed = LSE(N) - LSE(P)                       log-sum-exps over the logits of either set
+    loss   = LSE(P) - mean(P) + softplus(missed)   decoupled: + missed
+
+so that nothing is lost where the positives have all the mass. Per unit of loss the logits get, with
+q = sigmoid(missed) (decoupled: 1),
+
+    q · softmax over N                                  if negative
+    (softmax over P - 1/|P|) - q · softmax over P       if positive: -q, unrounded, for a single one
+
+A few rows of logits are held at a time and no N x N matrix is ever formed; saved for the backward
+are the inputs and a few numbers per row. Gradients are exact; a second derivative is refused.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from simclr_bench.losses.chunks import rows_per_chunk
+from simclr_bench.losses.contrastive.reference import PUBLIC_NAMES, Objective
 from simclr_bench.losses.dispatch import second_derivative_refused
-from simclr_bench.losses.precision import at_least_float32, loss_dtype
+from simclr_bench.losses.precision import loss_dtype
 
 EPSILON = 1e-12  # torch.nn.functional.normalize's
 
 
-def nt_xent(
-    z0: Tensor, z1: Tensor, temperature: float, *, normalize: bool, chunk_rows: int | None = None
+def rows(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor | None,
+    temperature: float | Tensor,
+    *,
+    normalize: bool,
+    labels: Tensor | None = None,
+    chunk_rows: int | None = None,
 ) -> Tensor:
-    """NT-Xent per row, as `reference.nt_xent`, in memory O(N D + chunk_rows N).
+    """The loss of each row, as `reference.rows`, in memory O(N D + chunk_rows N).
 
     Args:
-        z0: First view of each image. [B, D]
-        z1: Second view, same order. [B, D]
-        temperature: tau > 0.
+        objective: Which loss.
+        z0: First views, or the first tower; all rows if supervised. [B, D], or [N, D]
+        z1: Second views, or the second tower, same order; None if supervised. [B, D]
+        temperature: tau > 0, a number or a tensor on the same device or the CPU. []
         normalize: Whether rows are divided by their length first.
-        chunk_rows: Rows of the similarity matrix to hold at once; chosen by size if None.
+        labels: Of the rows, for supervised only. [N]
+        chunk_rows: Rows of logits to hold at once; chosen by size if None.
 
     Returns:
-        Loss in nats. [2B]
-
-    Source: SimCLR (arXiv:2002.05709), Eq. 1.
+        Loss in nats. [N]
     """
-    rows = 2 * z0.shape[0]
-    chunk_rows = chunk_rows or rows_per_chunk(rows, rows, z0.device)
-    loss: Tensor = _NTXent.apply(z0, z1, temperature, normalize, chunk_rows)
+    n = len(z0) if z1 is None else 2 * len(z0)
+    chunk_rows = chunk_rows or rows_per_chunk(n, len(z0), z0.device)
+    dtype = _similarity_dtype(z0)
+    if isinstance(temperature, Tensor):
+        tau = temperature.to(z0.device, dtype, non_blocking=True)
+    else:
+        tau = torch.full((), temperature, device=z0.device, dtype=dtype)
+    loss: Tensor = _Rows.apply(z0, z1, tau, labels, objective, normalize, chunk_rows)
     return loss
 
 
-def _unit_rows(z0: Tensor, z1: Tensor, normalize: bool) -> tuple[Tensor, Tensor]:
-    """The N rows as the loss sees them [N, D], and their lengths, 1 without normalizing. [N, 1]
+def _similarity_dtype(z: Tensor) -> torch.dtype:
+    """float64 on the CPU, since 1/tau magnifies the rounding of similarities.
 
-    In float64 on the CPU, since 1/tau magnifies the rounding of similarities; on a GPU, where that
-    can be slow, in the dtype of the loss.
+    On a GPU, where that can be slow, the dtype of the loss.
     """
-    z = torch.cat([z0, z1])
-    z = z.double() if z.device.type == "cpu" else at_least_float32(z)
+    return torch.float64 if z.device.type == "cpu" else loss_dtype(z)
+
+
+def _unit_rows(z0: Tensor, z1: Tensor | None, normalize: bool) -> tuple[Tensor, Tensor]:
+    """The N rows as the loss sees them [N, D], and their lengths, 1 without normalizing. [N, 1]"""
+    z = z0 if z1 is None else torch.cat([z0, z1])
+    z = z.to(_similarity_dtype(z))
     if not normalize:
         return z, torch.ones_like(z[:, :1])
     norms = torch.linalg.vector_norm(z, dim=1, keepdim=True)
     return z / norms.clamp_min(EPSILON), norms
 
 
-def _pair_of(rows: Tensor, n: int) -> Tensor:
-    return (rows + n // 2) % n
+def _chunks(
+    objective: Objective, n: int, chunk_rows: int, device: torch.device
+) -> Iterator[tuple[Tensor, slice]]:
+    """Which rows to take at once, and the rows that each of them is compared with."""
+    every = torch.arange(n, device=device)
+    sides = [(every, slice(0, n))]
+    if objective == "info_nce":
+        half = n // 2
+        sides = [(every[:half], slice(half, n)), (every[half:], slice(0, half))]
+    for side, others in sides:
+        for part in side.split(chunk_rows):
+            yield part, others
 
 
-def _exponentials(logits: Tensor, maxima: Tensor, temperature: float, dtype: torch.dtype) -> Tensor:
-    """exp((logits - maxima) / temperature), overwriting `logits`; 0, not NaN, without a maximum."""
+def _pair_columns(index: Tensor, others: slice, n: int) -> Tensor:
+    """Where in the logits of these rows the other view is. [rows, 1]"""
+    return ((index + n // 2) % n - others.start)[:, None]
+
+
+def _alike(index: Tensor, labels: Tensor) -> Tensor:
+    """Which rows are positives of these: those of one label, not themselves. [rows, N]"""
+    return (labels[index, None] == labels).scatter_(1, index[:, None], False)
+
+
+def _exponentials(logits: Tensor, maxima: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
+    """exp((logits - maxima) / tau), overwriting `logits`; 0, not NaN, without a maximum."""
     logits -= maxima.masked_fill(maxima == -torch.inf, 0)
-    return logits.div_(temperature).to(dtype).exp_()
+    return logits.div_(tau).to(dtype).exp_()
 
 
-class _NTXent(torch.autograd.Function):
+def _log_sum(logits: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
+    """Per row the maximum, and log of the sum of exp((logits - maximum) / tau). [2, rows]"""
+    maxima = logits.amax(dim=1)
+    terms = _exponentials(logits, maxima[:, None], tau, dtype)
+    return torch.stack([maxima, terms.sum(dim=1, dtype=maxima.dtype).log_()])
+
+
+def _times_exp(weights: Tensor, log_sums: Tensor) -> Tensor:
+    """weights · exp(-log_sums): what multiplies an exponential; 0 for an empty sum."""
+    return (weights * torch.exp(-log_sums)).masked_fill(log_sums == -torch.inf, 0)
+
+
+class _Rows(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, z0: Tensor, z1: Tensor, temperature: float, normalize: bool, chunk_rows: int
+        ctx: Any,
+        z0: Tensor,
+        z1: Tensor | None,
+        tau: Tensor,
+        labels: Tensor | None,
+        objective: Objective,
+        normalize: bool,
+        chunk_rows: int,
     ) -> Tensor:
         u, _ = _unit_rows(z0, z1, normalize)
-        n = u.shape[0]
-        maxima, log_sums, positives = (u.new_empty(n) for _ in range(3))
-        for rows in torch.arange(n, device=u.device).split(chunk_rows):
-            pairs = _pair_of(rows, n)
-            similarities = u[rows] @ u.T
-            positives[rows] = similarities.gather(1, pairs[:, None])[:, 0]
-            similarities.scatter_(1, torch.stack([rows, pairs], dim=1), -torch.inf)
-            maxima[rows] = similarities.amax(dim=1)
-            terms = _exponentials(similarities, maxima[rows, None], temperature, loss_dtype(z0))
-            log_sums[rows] = terms.sum(dim=1, dtype=u.dtype).log_()
-        gaps = (maxima - positives) / temperature + log_sums
-        ctx.save_for_backward(z0, z1, maxima, log_sums, gaps)
-        ctx.options = temperature, normalize, chunk_rows
-        return (gaps.clamp_min(0) + torch.log1p(torch.exp(-gaps.abs()))).to(loss_dtype(z0))
+        n, dtype = len(u), loss_dtype(z0)
+        # Maximum and log-sum of the negatives and of the positives: of one, its logit and 0.
+        negatives, positives = u.new_zeros(2, n), u.new_zeros(2, n)
+        means, counts = u.new_empty(n), u.new_ones(n)
+        for index, others in _chunks(objective, n, chunk_rows, u.device):
+            similarities = u[index] @ u[others].T
+            if labels is None:
+                pairs = _pair_columns(index, others, n)
+                positives[0, index] = means[index] = similarities.gather(1, pairs)[:, 0]
+                similarities.scatter_(1, pairs, -torch.inf)
+            else:
+                alike = _alike(index, labels)
+                counts[index] = alike.sum(dim=1, dtype=u.dtype)
+                means[index] = (similarities.where(alike, 0).sum(dim=1)) / counts[index]
+                only = similarities.masked_fill(~alike, -torch.inf)
+                positives[:, index] = _log_sum(only, tau, dtype)
+                similarities.masked_fill_(alike, -torch.inf)
+            if objective != "info_nce":
+                similarities.scatter_(1, index[:, None], -torch.inf)
+            negatives[:, index] = _log_sum(similarities, tau, dtype)
+        missed = (negatives[0] - positives[0]) / tau + negatives[1] - positives[1]
+        loss = (positives[0] - means) / tau + positives[1]
+        if objective == "decoupled":
+            loss += missed
+        else:
+            loss += missed.clamp_min(0) + torch.log1p(torch.exp(-missed.abs()))
+        ctx.save_for_backward(z0, z1, tau, labels, negatives, positives, missed, counts)
+        ctx.options = objective, normalize, chunk_rows
+        return loss.masked_fill(counts == 0, 0).to(dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        both = _NTXentGradient.apply(grad, *ctx.saved_tensors, *ctx.options)
-        return *both, None, None, None
+        gradients = _RowsGradient.apply(grad, *ctx.saved_tensors, *ctx.options)
+        return *gradients, None, None, None, None
 
 
-class _NTXentGradient(torch.autograd.Function):
+class _RowsGradient(torch.autograd.Function):
     """The gradient as a function of its own, so that differentiating it is refused by name."""
 
     @staticmethod
@@ -99,39 +181,61 @@ class _NTXentGradient(torch.autograd.Function):
         ctx: Any,
         grad: Tensor,
         z0: Tensor,
-        z1: Tensor,
-        maxima: Tensor,
-        log_sums: Tensor,
-        gaps: Tensor,
-        temperature: float,
+        z1: Tensor | None,
+        tau: Tensor,
+        labels: Tensor | None,
+        negatives: Tensor,
+        positives: Tensor,
+        missed: Tensor,
+        counts: Tensor,
+        objective: Objective,
         normalize: bool,
         chunk_rows: int,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        ctx.name = PUBLIC_NAMES[objective]
         u, norms = _unit_rows(z0, z1, normalize)
-        n = u.shape[0]
-        upstream = grad * torch.sigmoid(gaps)  # sigmoid(gap) is 1 - p of the positive, unrounded
-        # What multiplies exp((s - max) / tau); 0 for rows without negatives.
-        coefficients = (upstream * torch.exp(-log_sums)).masked_fill(log_sums == -torch.inf, 0)
+        n, dtype = len(u), loss_dtype(z0)
+        upstream = grad.to(u.dtype).masked_fill(counts == 0, 0)
+        q = torch.ones_like(missed) if objective == "decoupled" else torch.sigmoid(missed)
+        push = _times_exp(upstream * q, negatives[1]).to(dtype)[:, None]
+        pull = (-upstream * q).to(dtype)[:, None]
+        softmax = _times_exp(torch.ones_like(q), positives[1]).to(dtype)[:, None]
+        mean = (1 / counts.clamp_min(1)).to(dtype)[:, None]
         grad_u = torch.zeros_like(u)
-        right = u.to(loss_dtype(z0))
-        for rows in torch.arange(n, device=u.device).split(chunk_rows):
-            pairs = _pair_of(rows, n)
-            similarities = u[rows] @ u.T
-            weights = _exponentials(similarities, maxima[rows, None], temperature, right.dtype)
-            weights *= coefficients[rows, None].to(right.dtype)
-            weights.scatter_(1, rows[:, None], 0)
-            weights.scatter_(1, pairs[:, None], -upstream[rows, None].to(right.dtype))
+        right = u.to(dtype)
+        for index, others in _chunks(objective, n, chunk_rows, u.device):
+            similarities = u[index] @ u[others].T
+            if labels is not None:
+                alike = _alike(index, labels)
+                only = similarities.masked_fill(~alike, -torch.inf)
+                shares = _exponentials(only, positives[0, index, None], tau, dtype)
+                shares *= softmax[index]
+                attracted = pull[index] * shares
+                attracted += shares.sub_(mean[index]).mul_(upstream[index, None].to(dtype))
+            weights = _exponentials(similarities, negatives[0, index, None], tau, dtype)
+            weights *= push[index]
+            if objective != "info_nce":
+                weights.scatter_(1, index[:, None], 0)
+            if labels is None:
+                weights.scatter_(1, _pair_columns(index, others, n), pull[index])
+            else:
+                weights = torch.where(alike, attracted, weights)
             # Row terms, then column terms. The latter not from exp((s_ij - max_j) / tau): s_ij and
             # s_ji come from different products, and 1/tau magnifies their last digit.
-            grad_u[rows] += weights @ right
-            grad_u += weights.T @ right[rows]
-        grad_u /= temperature
+            grad_u[index] += weights @ right[others]
+            grad_u[others] += weights.T @ right[index]
+        grad_u /= tau
+        # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
+        grad_tau = (u * grad_u).sum() / (-2 * tau)
         if normalize:
             along = (grad_u * u).sum(dim=1, keepdim=True).masked_fill(norms < EPSILON, 0)
             grad_u = (grad_u - along * u) / norms.clamp_min(EPSILON)
-        grad_z0, grad_z1 = grad_u.to(z0.dtype).chunk(2)
-        return grad_z0, grad_z1
+        grad_z = grad_u.to(z0.dtype)
+        if z1 is None:
+            return grad_z, None, grad_tau
+        grad_z0, grad_z1 = grad_z.chunk(2)
+        return grad_z0, grad_z1, grad_tau
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
-        raise second_derivative_refused("nt_xent", "chunked")
+        raise second_derivative_refused(ctx.name, "chunked")

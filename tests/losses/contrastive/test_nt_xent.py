@@ -348,7 +348,9 @@ def test_the_chunk_size_does_not_change_the_result(rows: int) -> None:
     upstream = random(66, seed=3)
 
     def of(chunk_rows: int | None):
-        return lambda z0, z1: chunked.nt_xent(z0, z1, 0.1, normalize=True, chunk_rows=chunk_rows)
+        return lambda z0, z1: chunked.rows(
+            "nt_xent", z0, z1, 0.1, normalize=True, chunk_rows=chunk_rows
+        )
 
     whole = rows_and_gradients(of(None), inputs, upstream)
     parts = rows_and_gradients(of(rows), inputs, upstream)
