@@ -128,9 +128,11 @@ def check_matrices(op: str, shape: str, names: tuple[str, str], x: Tensor, y: Te
 
 
 def choose(
-    op: str, impl: Impl, x: Tensor, *others: Tensor
+    op: str, impl: Impl, x: Tensor, *others: Tensor, stacklevel: int = 2
 ) -> Literal["fused", "chunked", "reference"]:
     """The implementation to run on tensors like `x`, and on `others` beside it.
+
+    A notice that there is no extension names the line `stacklevel` frames up, as in warnings.warn.
 
     Raises:
         ValueError: `impl` is none of the four.
@@ -151,7 +153,7 @@ def choose(
         raise RuntimeError(f'{op}: impl="fused": {reason}')
     # pip hides what setup.py says, so a missing extension is first seen here.
     if not extension.compiled_extension().loaded:
-        _warn_once(reason)
+        _warn_once(reason, stacklevel)
     return "chunked"
 
 
@@ -170,10 +172,11 @@ def _refuse_transforms(op: str, impl: Impl, x: Tensor) -> None:
 _warned: set[str] = set()
 
 
-def _warn_once(reason: str) -> None:
+def _warn_once(reason: str, stacklevel: int) -> None:
     if reason not in _warned:
         _warned.add(reason)
-        warnings.warn(f"simclr_bench runs without its compiled operators: {reason}", stacklevel=4)
+        message = f"simclr_bench runs without its compiled operators: {reason}"
+        warnings.warn(message, stacklevel=stacklevel + 2)
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:

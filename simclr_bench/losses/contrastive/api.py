@@ -187,7 +187,7 @@ def _loss(
     check_workspace(name, workspace_mb)
     temperature = check_learnable_temperature(name, temperature, z0.device)
     tensors = [x for x in (z0, z1, temperature, labels) if isinstance(x, Tensor)]
-    chosen = choose(name, impl, *tensors)
+    chosen = choose(name, impl, *tensors, stacklevel=3)
     implementation: Any = {"fused": fused, "chunked": chunked, "reference": reference}[chosen]
     if chosen == "fused" and not hasattr(fused, "rows"):
         implementation = _until_fused_has_rows(name, objective, temperature, impl)
