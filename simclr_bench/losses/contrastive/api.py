@@ -1,7 +1,6 @@
 """The contrastive losses: public functions and module."""
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -190,7 +189,7 @@ def _loss(
     chosen = choose(name, impl, *tensors, stacklevel=3)
     implementation: Any = {"fused": fused, "chunked": chunked, "reference": reference}[chosen]
     if chosen == "fused" and not hasattr(fused, "rows"):
-        implementation = _until_fused_has_rows(name, objective, temperature, impl)
+        implementation = _FusedWithoutRows.or_chunked(name, objective, temperature, impl)
     options = {"normalize": normalize, "labels": labels}
     mean = reduction == "mean"
     with without_autocast(z0):
@@ -209,22 +208,23 @@ def _loss(
         return rows.sum()
 
 
-def _until_fused_has_rows(
-    name: str, objective: Objective, temperature: float | Tensor, impl: Impl
-) -> Any:
-    """What to use while the operators know nt_xent at a fixed temperature only. To be deleted."""
-    if objective == "nt_xent" and isinstance(temperature, float):
+class _FusedWithoutRows:
+    """Stands in for `fused` while that knows nt_xent at a fixed temperature only. To be deleted."""
 
-        def rows(_: Objective, z0: Tensor, z1: Tensor, tau: float, **options: Any) -> Tensor:
-            return fused.nt_xent(z0, z1, tau, normalize=options["normalize"])
+    @staticmethod
+    def rows(_: Objective, z0: Tensor, z1: Tensor, temperature: float, **options: Any) -> Tensor:
+        return fused.nt_xent(z0, z1, temperature, normalize=options["normalize"])
 
-        return SimpleNamespace(rows=rows)
-    if impl == "fused":
-        raise RuntimeError(
-            f'{name}: impl="fused": no compiled operator yet for this loss and temperature; use '
-            'impl="chunked", as impl="auto" does'
-        )
-    return chunked
+    @staticmethod
+    def or_chunked(name: str, objective: Objective, temperature: float | Tensor, impl: Impl) -> Any:
+        if objective == "nt_xent" and isinstance(temperature, float):
+            return _FusedWithoutRows
+        if impl == "fused":
+            raise RuntimeError(
+                f'{name}: impl="fused": no compiled operator yet for this loss and temperature; '
+                'use impl="chunked", as impl="auto" does'
+            )
+        return chunked
 
 
 def _anchors(labels: Tensor) -> Tensor:
