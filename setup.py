@@ -32,8 +32,12 @@ SETUPTOOLS = 77  # the first to read pyproject.toml's license field; brings its 
 # Listed, not globbed: a forgotten file should be a link error.
 CPP_SOURCES = [
     "csrc/build_info.cpp",
+    "csrc/cpu/capability.cpp",
+    "csrc/cpu/contrast.cpp",
     "csrc/cpu/distillation.cpp",
-    "csrc/cpu/nt_xent.cpp",
+    "csrc/cpu/isa/avx2.cpp",
+    "csrc/cpu/isa/avx512.cpp",
+    "csrc/cpu/isa/baseline.cpp",
     "csrc/module.cpp",
     "csrc/schemas.cpp",
 ]

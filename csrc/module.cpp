@@ -1,12 +1,14 @@
 // The Python module simclr_bench._C. Importing it registers the operators (static registration in
-// the other files); its one function says how it was built.
+// the other files); its functions say how it was built and which instructions the CPU kernels use.
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <sstream>
 #include <string>
 
 #include "build_info.h"
+#include "cpu/capability.h"
 
 namespace py = pybind11;
 
@@ -37,4 +39,10 @@ py::dict build_info() {
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Compiled operators of simclr_bench; reached through torch.ops.simclr_bench.";
   m.def("build_info", &build_info, "How this extension was built.");
+  m.def("cpu_capability", &simclr_bench::cpu_capability_name,
+        "The instruction set that the CPU kernels use.");
+  m.def("supported_cpu_capabilities", &simclr_bench::supported_cpu_capabilities,
+        "What this machine can run, from the plainest.");
+  m.def("set_cpu_capability", &simclr_bench::set_cpu_capability,
+        "Makes the CPU kernels use another instruction set; raises ValueError if it cannot be.");
 }

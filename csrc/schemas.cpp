@@ -9,8 +9,38 @@
 #include <torch/library.h>
 
 TORCH_LIBRARY(simclr_bench, m) {
-  // loss [N]. statistics [3, N]: the largest similarity among a row's negatives, the log of the sum
-  // of exponentials above it, and the similarity of its positive.
+  // The contrastive losses on the CPU. objective: "nt_xent", "decoupled", "info_nce", or
+  // "supervised" with labels int64 [N], rows z0 [N, D] and an empty z1 [0, D].
+  // learned_temperature, a number in a tensor, counts instead of temperature where it is given.
+  //
+  // loss []: the sum over the rows, or their mean; supervised, over the rows that have a positive.
+  // The gradients are those of that loss, made at once where with_gradient, else empty.
+  // workspace_bytes: memory for tiles that are not computed twice.
+  m.def(
+      "contrast(Tensor z0, Tensor z1, Tensor? labels, float temperature,"
+      " Tensor? learned_temperature, str objective, bool normalize, bool mean,"
+      " bool with_gradient, int workspace_bytes)"
+      " -> (Tensor loss, Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
+  // The three gradients times grad []. The rest is there to refuse a second derivative by name.
+  m.def(
+      "contrast_scale(Tensor grad, Tensor z0, Tensor z1, Tensor? learned_temperature,"
+      " Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature, str objective)"
+      " -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
+  // loss [N]. statistics [3, N]: a similarity, the log of the sum of exponentials over the row with
+  // that taken out, and the similarity of the positive. others [2, M / 2, D]: rows of other
+  // processes, only compared with.
+  m.def(
+      "contrast_forward(Tensor z0, Tensor z1, Tensor? labels, Tensor? others, float temperature,"
+      " Tensor? learned_temperature, str objective, bool normalize)"
+      " -> (Tensor loss, Tensor statistics)");
+  // grad [N + M] is the upstream gradient of each row's loss, statistics [3, N + M] as above, both
+  // with the rows of `others` last.
+  m.def(
+      "contrast_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? labels, Tensor? others,"
+      " Tensor statistics, float temperature, Tensor? learned_temperature, str objective,"
+      " bool normalize) -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
+  // NT-Xent on CUDA. loss [N]. statistics [3, N]: the largest similarity among a row's negatives,
+  // the log of the sum of exponentials above it, and the similarity of its positive.
   m.def(
       "nt_xent_forward(Tensor z0, Tensor z1, float temperature, bool normalize)"
       " -> (Tensor loss, Tensor statistics)");

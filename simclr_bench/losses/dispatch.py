@@ -110,8 +110,19 @@ def _check_matrix(op: str, shape: str, name: str, value: Tensor) -> None:
         raise ValueError(f"{op}: {name} must be {wanted}, got {value.dtype}")
 
 
-def check_matrices(op: str, shape: str, names: tuple[str, str], x: Tensor, y: Tensor) -> None:
-    """Raises unless both are non-empty floating-point matrices of one shape, dtype and device."""
+def check_matrices(
+    op: str,
+    shape: str,
+    names: tuple[str, str],
+    x: Tensor,
+    y: Tensor,
+    *,
+    may_be_empty: bool = False,
+) -> None:
+    """Raises unless both are floating-point matrices of one shape, dtype and device.
+
+    Empty ones are refused too, unless they may be.
+    """
     for name, value in zip(names, (x, y), strict=True):
         _check_matrix(op, shape, name, value)
     both = " and ".join(names)
@@ -123,16 +134,23 @@ def check_matrices(op: str, shape: str, names: tuple[str, str], x: Tensor, y: Te
         raise ValueError(f"{op}: {both} must have one dtype, got {x.dtype} and {y.dtype}")
     if x.device != y.device:
         raise ValueError(f"{op}: {both} must be on one device, got {x.device} and {y.device}")
-    if x.numel() == 0:
+    if x.numel() == 0 and not may_be_empty:
         raise ValueError(f"{op}: {both} must not be empty, got {list(x.shape)}")
 
 
 def choose(
-    op: str, impl: Impl, x: Tensor, *others: Tensor, stacklevel: int = 2
+    op: str,
+    impl: Impl,
+    x: Tensor,
+    *others: Tensor,
+    also_not_fused: str | None = None,
+    stacklevel: int = 2,
 ) -> Literal["fused", "chunked", "reference"]:
     """The implementation to run on tensors like `x`, and on `others` beside it.
 
-    A notice that there is no extension names the line `stacklevel` frames up, as in warnings.warn.
+    `also_not_fused` is a reason of the loss's own against the compiled operator, besides those that
+    lie in `x`. A notice that there is no extension names the line `stacklevel` frames up, as in
+    warnings.warn.
 
     Raises:
         ValueError: `impl` is none of the four.
@@ -146,7 +164,7 @@ def choose(
         _refuse_transforms(op, impl, tensor)
     if impl == "chunked":
         return impl
-    reason = extension.why_not_fused(x.device, x.dtype)
+    reason = extension.why_not_fused(x.device, x.dtype) or also_not_fused
     if reason is None:
         return "fused"
     if impl == "fused":

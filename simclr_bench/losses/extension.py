@@ -7,10 +7,14 @@ broken extension leaves the chunked path.
 
 import importlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+# Names an instruction set for the CPU kernels, to test or to compare; unset, the best one is used.
+CPU_CAPABILITY_VARIABLE = "SIMCLR_BENCH_CPU_CAPABILITY"
 
 REMEDY = "rebuild it with: pip install --no-build-isolation --force-reinstall --no-deps ."
 CPU_DTYPES = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
@@ -26,11 +30,14 @@ class CompiledExtension:
         error: Why it is not in use although it was built, in one line; None otherwise.
         build_info: What it was built from and with: compiler, flags, cuda (None without),
             cuda_flags, architectures, source_hash, torch. None unless loaded.
+        cpu_capability: The instruction set of the CPU kernels: "baseline", "avx2" or "avx512".
+            None unless loaded.
     """
 
     built: bool
     error: str | None
     build_info: dict[str, Any] | None
+    cpu_capability: str | None = None
 
     @property
     def loaded(self) -> bool:
@@ -49,7 +56,12 @@ def _load() -> CompiledExtension:
     built_for, running = build_info["torch"], torch.__version__
     if built_for.split(".")[:2] != running.split(".")[:2]:
         return CompiledExtension(True, f"built for torch {built_for}, this is {running}", None)
-    return CompiledExtension(built=True, error=None, build_info=build_info)
+    if wanted := os.environ.get(CPU_CAPABILITY_VARIABLE):
+        try:
+            module.set_cpu_capability(wanted)
+        except ValueError as error:
+            raise ImportError(f"{CPU_CAPABILITY_VARIABLE}: {error}") from None
+    return CompiledExtension(True, None, build_info, module.cpu_capability())
 
 
 _EXTENSION = _load()

@@ -110,13 +110,11 @@ def test_the_module_has_the_arguments_and_defaults_of_lightly() -> None:
     ]
 
 
-def test_memory_bank_and_gathering_are_refused() -> None:
+def test_a_memory_bank_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="memory_bank_size must be 0, got 4096"):
         NTXentLoss(memory_bank_size=4096)
     with pytest.raises(NotImplementedError, match=r"memory_bank_size must be 0, got \(64, 128\)"):
         NTXentLoss(memory_bank_size=(64, 128))
-    with pytest.raises(NotImplementedError, match="gather_distributed must be False"):
-        NTXentLoss(gather_distributed=True)
 
 
 @pytest.mark.parametrize("impl", ["auto", *IMPLS])

@@ -1,76 +1,163 @@
 """The compiled operators: opcheck, repeatability, what is saved, and what they refuse."""
 
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
 import pytest
 import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
 from simclr_bench.losses import extension
-from simclr_bench.losses.extension import architecture_serves, compiled_extension
+from simclr_bench.losses.extension import (
+    CPU_CAPABILITY_VARIABLE,
+    architecture_serves,
+    compiled_extension,
+)
+from simclr_bench.losses.precision import loss_dtype
 from tests.losses.numerics import DTYPES, random
 
 OPERATORS = torch.ops.simclr_bench
 
 
+def compiled_extension_module() -> ModuleType:
+    return importlib.import_module("simclr_bench._C")
+
+
+OBJECTIVES = ("nt_xent", "decoupled", "info_nce", "supervised")
+
+
+def contrast_arguments(
+    name: str, objective: str, dtype: torch.dtype, learned: bool, requires_grad: bool = True
+) -> tuple:
+    """Inputs for `contrast` and its kin: 5 rows of 7, strided, since nothing may rely on it."""
+    z0, z1 = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
+    labels = None
+    if objective == "supervised":
+        z1, labels = z0.new_empty(0, 7), torch.tensor([3, 9, 3, 0, 9])
+    # The other two are what backward calls, and refuse to be differentiated.
+    requires_grad &= name in {"contrast", "contrast_forward"}
+    tau = torch.tensor(0.5, dtype=torch.float64, requires_grad=requires_grad) if learned else None
+    options = 0.5, tau, objective, True
+    if name == "contrast":
+        return z0.requires_grad_(requires_grad), z1, labels, *options, True, requires_grad, 2**20
+    if name == "contrast_forward":
+        return z0.requires_grad_(requires_grad), z1, labels, None, *options
+    if name == "contrast_scale":
+        grad = torch.tensor(3.0, dtype=loss_dtype(z0))
+        made = z0, torch.zeros_like(z1), torch.tensor(2.0, dtype=torch.float64)
+        return grad, z0, z1, tau, *made, objective
+    rows, statistics = OPERATORS.contrast_forward(z0, z1, labels, None, *options)
+    grad = random(len(rows), seed=3, dtype=rows.dtype)
+    return grad, z0, z1, labels, None, statistics.detach(), *options
+
+
 def arguments(name: str, dtype: torch.dtype, requires_grad: bool = True) -> tuple:
     """Inputs for the operator of this name: 5 rows of 7, strided, since nothing may rely on it."""
+    if name.startswith("contrast"):
+        return contrast_arguments(name, "nt_xent", dtype, False, requires_grad)
     x, y = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
-    if name.startswith("nt_xent"):
-        options: tuple = (0.5, True)
-    else:
-        options = (2.0,)
+    options: tuple = (0.5, True) if name.startswith("nt_xent") else (2.0,)
     if name.endswith("forward"):
         return x.requires_grad_(requires_grad), y, *options
     rows, statistics = getattr(OPERATORS, name.replace("backward", "forward"))(x, y, *options)
     return random(len(rows), seed=3, dtype=rows.dtype), x, y, statistics, *options
 
 
-NAMES = [
-    "nt_xent_forward",
-    "nt_xent_backward",
-    "distillation_forward",
-    "distillation_backward",
-]
+CONTRAST = ["contrast", "contrast_scale", "contrast_forward", "contrast_backward"]
+DISTILLATION = ["distillation_forward", "distillation_backward"]
+CUDA_ONLY = ["nt_xent_forward", "nt_xent_backward"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DISTILLATION)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_opcheck_of_every_compiled_operator(name: str, dtype: torch.dtype) -> None:
+def test_opcheck_of_the_distillation_operators(name: str, dtype: torch.dtype) -> None:
     results = torch.library.opcheck(getattr(OPERATORS, name).default, arguments(name, dtype))
     assert set(results.values()) == {"SUCCESS"}
 
 
-def test_every_operator_is_in_the_list_above() -> None:
+@pytest.mark.parametrize("name", CONTRAST)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("learned", [False, True])
+def test_opcheck_of_the_contrastive_operators(
+    name: str, objective: str, dtype: torch.dtype, learned: bool
+) -> None:
+    given = contrast_arguments(name, objective, dtype, learned)
+    results = torch.library.opcheck(getattr(OPERATORS, name).default, given)
+    assert set(results.values()) == {"SUCCESS"}
+
+
+def test_every_operator_is_in_the_lists_above() -> None:
     schemas = torch._C._jit_get_all_schemas()
     registered = {s.name for s in schemas if s.name.startswith("simclr_bench::")}
-    assert registered == {f"simclr_bench::{name}" for name in NAMES}
+    names = [*CONTRAST, *DISTILLATION, *CUDA_ONLY]
+    assert registered == {f"simclr_bench::{name}" for name in names}
+
+
+@pytest.fixture(params=compiled_extension_module().supported_cpu_capabilities())
+def cpu_capability(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that this machine has, in turn."""
+    module = compiled_extension_module()
+    before = module.cpu_capability()
+    module.set_cpu_capability(request.param)
+    yield request.param
+    module.set_cpu_capability(before)
 
 
 def results_with_threads(threads: int) -> list[Tensor]:
+    """What the operators return for sizes of several blocks, at both kinds of temperature."""
     torch.set_num_threads(threads)
-    results = []
+    results: list[Tensor] = []
     for dtype in (torch.float64, torch.float32):
-        for name in NAMES:
-            x, y = random(301, 37, seed=1, dtype=dtype), random(301, 37, seed=2, dtype=dtype)
-            options = (0.1, True) if name.startswith("nt_xent") else (0.1,)
-            forward = getattr(OPERATORS, name.replace("backward", "forward"))
-            rows, statistics = forward(x, y, *options)
-            if name.endswith("backward"):
-                backward = getattr(OPERATORS, name)(rows, x, y, statistics, *options)
-                results += [backward] if isinstance(backward, Tensor) else list(backward)
-            else:
-                results += [rows, statistics]
+        x, y = random(301, 37, seed=1, dtype=dtype), random(301, 37, seed=2, dtype=dtype)
+        for temperature in (0.1, 0.005):
+            options = temperature, None, "nt_xent", True
+            results += OPERATORS.contrast(x, y, None, *options, True, True, 2**20)
+            rows, statistics = OPERATORS.contrast_forward(x, y, None, None, *options)
+            results += [rows, statistics]
+            results += OPERATORS.contrast_backward(rows, x, y, None, None, statistics, *options)
+        rows, statistics = OPERATORS.distillation_forward(x, y, 0.1)
+        results += [rows, statistics]
+        results.append(OPERATORS.distillation_backward(rows, x, y, statistics, 0.1))
     return results
 
 
-def test_results_are_bitwise_equal_for_1_2_and_3_threads() -> None:
+def test_results_are_bitwise_equal_for_any_number_of_threads(cpu_capability: str) -> None:
     before = torch.get_num_threads()
     try:
-        one, two, three = (results_with_threads(threads) for threads in (1, 2, 3))
+        one, *more = (results_with_threads(threads) for threads in (1, 2, 3, 8))
     finally:
         torch.set_num_threads(before)
-    assert all(map(torch.equal, one, two))
-    assert all(map(torch.equal, one, three))
+    for other in more:
+        assert all(map(torch.equal, one, other))
+
+
+def test_an_instruction_set_that_is_not_there_is_refused() -> None:
+    module = compiled_extension_module()
+    with pytest.raises(ValueError, match=r"must be one of 'baseline'.* on this machine, got 'sse'"):
+        module.set_cpu_capability("sse")
+
+
+def test_the_environment_chooses_the_instruction_set() -> None:
+    program = (
+        "from simclr_bench.losses import compiled_extension\n"
+        "print(compiled_extension().cpu_capability)"
+    )
+
+    def run(capability: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, CPU_CAPABILITY_VARIABLE: capability}
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    assert run("baseline").stdout == "baseline\n"
+    refused = run("mmx")
+    assert refused.returncode == 1
+    assert f"{CPU_CAPABILITY_VARIABLE}: cpu capability must be one of 'baseline'" in refused.stderr
 
 
 @pytest.mark.parametrize("impl", ["fused", "chunked"])
@@ -91,7 +178,7 @@ def test_what_is_saved_grows_linearly_with_the_rows(impl: str) -> None:
 
     small, large = saved_bytes(100), saved_bytes(400)
     assert large <= 4 * small + 64
-    assert large <= 2 * 800 * 16 * 8  # twice the inputs
+    assert large <= 2 * 800 * 16 * 8 + 64  # the inputs and as much again
 
 
 @pytest.mark.parametrize("impl", ["fused", "chunked"])
@@ -129,14 +216,20 @@ def test_torch_compile_traces_through_the_fused_losses_without_a_break() -> None
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("nt_xent_forward", {0: torch.zeros(3)}, r"nt_xent_forward: z0 must have 2 dimensions"),
-        ("nt_xent_forward", {1: torch.zeros(5, 8)}, r"z0 and z1 must have one shape"),
-        ("nt_xent_forward", {1: torch.zeros(5, 7).double()}, r"must have one dtype"),
-        ("nt_xent_forward", {2: 0.0}, r"temperature must be positive and finite, got 0"),
-        ("nt_xent_forward", {2: float("nan")}, r"temperature must be positive and finite"),
-        ("nt_xent_backward", {0: torch.zeros(9)}, r"nt_xent_backward: grad must be \[10\]"),
-        ("nt_xent_backward", {3: torch.zeros(3, 9)}, r"statistics must be \[3, 10\]"),
-        ("nt_xent_backward", {3: torch.zeros(3, 10)}, r"statistics must be float64"),
+        ("contrast_forward", {0: torch.zeros(3)}, r"contrast_forward: z0 must have 2 dimensions"),
+        ("contrast_forward", {1: torch.zeros(5, 8)}, r"z0 and z1 must have one shape"),
+        ("contrast_forward", {1: torch.zeros(5, 7).double()}, r"must have one dtype"),
+        ("contrast_forward", {2: torch.zeros(5).long()}, r"labels are for the supervised"),
+        ("contrast_forward", {3: torch.zeros(2, 3, 6)}, r"others must be \[2, pairs, 7\]"),
+        ("contrast_forward", {4: 0.0}, r"temperature must be positive and finite, got 0"),
+        ("contrast_forward", {4: float("nan")}, r"temperature must be positive and finite"),
+        ("contrast_forward", {5: torch.ones(2)}, r"learned_temperature must be a floating-point"),
+        ("contrast_forward", {6: "simclr"}, r"objective must be nt_xent, decoupled, .* got simclr"),
+        ("contrast_forward", {6: "supervised"}, r"z1 must be empty with labels"),
+        ("contrast_backward", {0: torch.zeros(9)}, r"contrast_backward: grad must be \[10\]"),
+        ("contrast_backward", {5: torch.zeros(3, 9)}, r"statistics must be \[3, 10\]"),
+        ("contrast_backward", {5: torch.zeros(3, 10)}, r"statistics must be float64"),
+        ("contrast_scale", {0: torch.zeros(1)}, r"contrast_scale: grad must be a number"),
         ("distillation_forward", {0: torch.zeros(5, 7).int(), 1: torch.zeros(5, 7).int()}, "dtype"),
         (
             "distillation_forward",
@@ -202,7 +295,7 @@ def test_float64_on_cuda_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*CUDA_ONLY, *DISTILLATION])
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_opcheck_on_cuda(name: str, dtype: torch.dtype) -> None:
     given = [x.cuda() if isinstance(x, Tensor) else x for x in arguments(name, dtype, False)]

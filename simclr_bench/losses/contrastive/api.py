@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 from torch.nn import functional
 
-from simclr_bench.losses.contrastive import chunked, fused, reference
+from simclr_bench.losses.contrastive import chunked, chunked_among, distributed, fused, reference
 from simclr_bench.losses.contrastive.reference import Objective
 from simclr_bench.losses.dispatch import (
     IMPLS,
@@ -33,6 +34,7 @@ def nt_xent(
     normalize: bool = True,
     impl: Impl = "auto",
     workspace_mb: int = 32,
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """The normalized temperature-scaled cross-entropy of paired embeddings.
 
@@ -54,8 +56,12 @@ def nt_xent(
         impl: "fused" for the compiled operator, "chunked" for pure PyTorch in O(N D) memory,
             "reference" for the formula as printed, "auto" for the first of fused and chunked that
             takes these tensors.
-        workspace_mb: MiB that the compiled operator may hold at once for "mean" and "sum"; the
-            other implementations do not look at it.
+        workspace_mb: MiB that the compiled operator may keep tiles of similarities in, so as not to
+            compute them twice, for "mean" and "sum" on the CPU. The memory stays with the process.
+        group: Processes whose rows are negatives too. Each gets its share of the loss, so that the
+            mean over processes is the loss of all rows and DistributedDataParallel's mean of the
+            gradients is its gradient (for "sum" likewise). Batches may differ in size. All
+            processes have to multiply their share by the same number before backward.
 
     Returns:
         Loss in nats, float64 for float64 inputs and float32 for all others. [] or [2B]
@@ -67,8 +73,11 @@ def nt_xent(
 
     Source: SimCLR (arXiv:2002.05709), Eq. 1 and Algorithm 1.
     """
-    check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1)
-    return _loss("nt_xent", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+    # In a group every process has to refuse what one of them has: after they have met.
+    check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1, may_be_empty=group is not None)
+    return _loss(
+        "nt_xent", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb, group
+    )
 
 
 def decoupled_nt_xent(
@@ -179,6 +188,7 @@ def _loss(
     normalize: bool,
     impl: Impl,
     workspace_mb: int,
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """The rest of every public function, once its embeddings and labels are checked."""
     name = reference.PUBLIC_NAMES[objective]
@@ -186,45 +196,40 @@ def _loss(
     check_workspace(name, workspace_mb)
     temperature = check_learnable_temperature(name, temperature, z0.device)
     tensors = [x for x in (z0, z1, temperature, labels) if isinstance(x, Tensor)]
-    chosen = choose(name, impl, *tensors, stacklevel=3)
-    implementation: Any = {"fused": fused, "chunked": chunked, "reference": reference}[chosen]
-    if chosen == "fused" and not hasattr(fused, "rows"):
-        implementation = _FusedWithoutRows.or_chunked(name, objective, temperature, impl)
-    options = {"normalize": normalize, "labels": labels}
+    why_not = fused.why_not(objective, z0, temperature, among_others=group is not None)
+    chosen = choose(name, impl, *tensors, also_not_fused=why_not, stacklevel=3)
+    options: dict[str, Any] = {"normalize": normalize}
     mean = reduction == "mean"
     with without_autocast(z0):
-        if reduction != "none" and hasattr(implementation, "reduced"):
-            weight = 1 / (2 * len(z0)) if mean and labels is None else 1.0
-            total: Tensor = implementation.reduced(
-                objective, z0, z1, temperature, **options, weight=weight, workspace_mb=workspace_mb
+        if group is not None and z1 is not None:
+            if reduction == "none" or chosen == "reference":
+                given = f"impl={impl!r}" if chosen == "reference" else f"reduction={reduction!r}"
+                raise ValueError(
+                    f"{name}: group goes with a mean or a sum, fused or chunked: {given}"
+                )
+            implementation = fused if chosen == "fused" else chunked_among
+            return distributed.reduced(
+                objective,
+                z0,
+                z1,
+                temperature,
+                **options,
+                mean=mean,
+                group=group,
+                implementation=implementation,
             )
-            # Not as a weight: a count that lies on the GPU would have to be waited for.
-            return total if labels is None or not mean else total / _anchors(labels)
-        rows: Tensor = implementation.rows(objective, z0, z1, temperature, **options)
+        options["labels"] = labels
+        if chosen == "fused" and reduction != "none":
+            return fused.reduced(
+                objective, z0, z1, temperature, **options, mean=mean, workspace_mb=workspace_mb
+            )
+        rows_of = {"fused": fused.rows, "chunked": chunked.rows, "reference": reference.rows}
+        rows: Tensor = rows_of[chosen](objective, z0, z1, temperature, **options)
         if reduction == "none":
             return rows
         if mean:
             return rows.mean() if labels is None else rows.sum() / _anchors(labels)
         return rows.sum()
-
-
-class _FusedWithoutRows:
-    """Stands in for `fused` while that knows nt_xent at a fixed temperature only. To be deleted."""
-
-    @staticmethod
-    def rows(_: Objective, z0: Tensor, z1: Tensor, temperature: float, **options: Any) -> Tensor:
-        return fused.nt_xent(z0, z1, temperature, normalize=options["normalize"])
-
-    @staticmethod
-    def or_chunked(name: str, objective: Objective, temperature: float | Tensor, impl: Impl) -> Any:
-        if objective == "nt_xent" and isinstance(temperature, float):
-            return _FusedWithoutRows
-        if impl == "fused":
-            raise RuntimeError(
-                f'{name}: impl="fused": no compiled operator yet for this loss and temperature; '
-                'use impl="chunked", as impl="auto" does'
-            )
-        return chunked
 
 
 def _anchors(labels: Tensor) -> Tensor:
@@ -240,11 +245,12 @@ class NTXentLoss(nn.Module):
     Args:
         temperature: tau > 0. An `nn.Parameter` is learned with the module. []
         memory_bank_size: Only 0: a memory bank of earlier negatives is not supported.
-        gather_distributed: Only False: negatives from other processes are not supported.
+        gather_distributed: Whether the rows of all processes are negatives, where the default
+            process group has several: `nt_xent`'s `group`.
         impl: As in `nt_xent`.
 
     Raises:
-        NotImplementedError: A memory bank or gathering is asked for.
+        NotImplementedError: A memory bank is asked for.
         TypeError: The temperature is neither a number nor a tensor.
         ValueError: The temperature or `impl` is out of range.
 
@@ -265,18 +271,18 @@ class NTXentLoss(nn.Module):
                 f"NTXentLoss: memory_bank_size must be 0, got {memory_bank_size}; "
                 "a memory bank is not supported"
             )
-        if gather_distributed:
-            raise NotImplementedError(
-                "NTXentLoss: gather_distributed must be False; "
-                "negatives from other processes are not supported"
-            )
         check_choice("NTXentLoss", "impl", impl, IMPLS)
         self.temperature = check_learnable_temperature("NTXentLoss", temperature)
+        self.gather_distributed = gather_distributed
         self.impl: Impl = impl
 
     def forward(self, out0: Tensor, out1: Tensor) -> Tensor:
         """The mean loss of two batches of views. [B, D], [B, D] -> []"""
-        return nt_xent(out0, out1, self.temperature, impl=self.impl)
+        group = distributed.default_group() if self.gather_distributed else None
+        return nt_xent(out0, out1, self.temperature, impl=self.impl, group=group)
 
     def extra_repr(self) -> str:
-        return f"temperature={float(self.temperature)}, impl={self.impl!r}"
+        return (
+            f"temperature={float(self.temperature)}, "
+            f"gather_distributed={self.gather_distributed}, impl={self.impl!r}"
+        )

@@ -55,11 +55,7 @@ def rows(
     """
     n = len(z0) if z1 is None else 2 * len(z0)
     chunk_rows = chunk_rows or rows_per_chunk(n, len(z0), z0.device)
-    dtype = _similarity_dtype(z0)
-    if isinstance(temperature, Tensor):
-        tau = temperature.to(z0.device, dtype, non_blocking=True)
-    else:
-        tau = torch.full((), temperature, device=z0.device, dtype=dtype)
+    tau = _as_tensor(temperature, z0)
     loss: Tensor = _Rows.apply(z0, z1, tau, labels, objective, normalize, chunk_rows)
     return loss
 
@@ -70,6 +66,12 @@ def _similarity_dtype(z: Tensor) -> torch.dtype:
     On a GPU, where that can be slow, the dtype of the loss.
     """
     return torch.float64 if z.device.type == "cpu" else loss_dtype(z)
+
+
+def _as_tensor(temperature: float | Tensor, z: Tensor) -> Tensor:
+    if isinstance(temperature, Tensor):
+        return temperature.to(z.device, _similarity_dtype(z), non_blocking=True)
+    return torch.full((), temperature, device=z.device, dtype=_similarity_dtype(z))
 
 
 def _unit_rows(z0: Tensor, z1: Tensor | None, normalize: bool) -> tuple[Tensor, Tensor]:
@@ -122,6 +124,18 @@ def _log_sum(logits: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
 def _times_exp(weights: Tensor, log_sums: Tensor) -> Tensor:
     """weights · exp(-log_sums): what multiplies an exponential; 0 for an empty sum."""
     return (weights * torch.exp(-log_sums)).masked_fill(log_sums == -torch.inf, 0)
+
+
+def _to_inputs(
+    grad_u: Tensor, u: Tensor, norms: Tensor, tau: Tensor, normalize: bool
+) -> tuple[Tensor, Tensor]:
+    """The gradients of the rows before normalizing, and of tau, from that of the rows after."""
+    # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
+    grad_tau = (u * grad_u).sum() / (-2 * tau)
+    if normalize:
+        along = (grad_u * u).sum(dim=1, keepdim=True).masked_fill(norms < EPSILON, 0)
+        grad_u = (grad_u - along * u) / norms.clamp_min(EPSILON)
+    return grad_u, grad_tau
 
 
 class _Rows(torch.autograd.Function):
@@ -224,13 +238,8 @@ class _RowsGradient(torch.autograd.Function):
             # s_ji come from different products, and 1/tau magnifies their last digit.
             grad_u[index] += weights @ right[others]
             grad_u[others] += weights.T @ right[index]
-        grad_u /= tau
-        # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
-        grad_tau = (u * grad_u).sum() / (-2 * tau)
-        if normalize:
-            along = (grad_u * u).sum(dim=1, keepdim=True).masked_fill(norms < EPSILON, 0)
-            grad_u = (grad_u - along * u) / norms.clamp_min(EPSILON)
-        grad_z = grad_u.to(z0.dtype)
+        grad_z, grad_tau = _to_inputs(grad_u / tau, u, norms, tau, normalize)
+        grad_z = grad_z.to(z0.dtype)
         if z1 is None:
             return grad_z, None, grad_tau
         grad_z0, grad_z1 = grad_z.chunk(2)

@@ -1,33 +1,223 @@
-"""NT-Xent by the compiled operators: their fake kernels and gradients."""
+"""The contrastive losses by the compiled operators: calling them, fake kernels, gradients.
 
+On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); CUDA has NT-Xent at a
+temperature that is a number.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from simclr_bench.losses.contrastive.reference import PUBLIC_NAMES, Objective
 from simclr_bench.losses.dispatch import second_derivative_refused
 from simclr_bench.losses.extension import compiled_extension
 from simclr_bench.losses.precision import loss_dtype
 
+OPERATORS = torch.ops.simclr_bench
 
-def nt_xent(z0: Tensor, z1: Tensor, temperature: float, *, normalize: bool) -> Tensor:
-    """NT-Xent per row by the compiled operator; see `reference.nt_xent`. [2B]"""
-    loss: Tensor = torch.ops.simclr_bench.nt_xent_forward(z0, z1, temperature, normalize)[0]
+
+def why_not(
+    objective: Objective, z0: Tensor, temperature: float | Tensor, *, among_others: bool
+) -> str | None:
+    """Why the compiled operators cannot serve this loss, whatever the dtype; None if they can."""
+    on_gpu = z0.device.type == "cuda"
+    if on_gpu and (objective != "nt_xent" or among_others):
+        what = "rows of other processes" if among_others else PUBLIC_NAMES[objective]
+        return f'no CUDA kernel for {what}; use impl="chunked", as impl="auto" does'
+    if isinstance(temperature, Tensor) and (on_gpu or temperature.device.type != "cpu"):
+        kind = "CUDA kernel for a temperature" if on_gpu else "CPU kernel for one on another device"
+        return f'no {kind} in a tensor; use impl="chunked", as impl="auto" does'
+    return None
+
+
+def rows(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor | None,
+    temperature: float | Tensor,
+    *,
+    normalize: bool,
+    labels: Tensor | None = None,
+) -> Tensor:
+    """The loss of each row; see `reference.rows`. [N]"""
+    if z0.device.type == "cuda":
+        loss: Tensor = OPERATORS.nt_xent_forward(z0, z1, temperature, normalize)[0]
+        return loss
+    loss = OPERATORS.contrast_forward(
+        z0,
+        _second(z0, z1),
+        labels,
+        None,
+        *_split(temperature),
+        objective,
+        normalize,
+    )[0]
     return loss
 
 
-def _fake_nt_xent_forward(
-    z0: Tensor, z1: Tensor, temperature: float, normalize: bool
+def reduced(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor | None,
+    temperature: float | Tensor,
+    *,
+    normalize: bool,
+    mean: bool,
+    workspace_mb: float,
+    labels: Tensor | None = None,
+) -> Tensor:
+    """The mean or the sum of `rows`, with its gradient made at the same time if one is needed. []
+
+    The mean is over the rows that have a positive, and 0 without any.
+    """
+    if z0.device.type == "cuda":
+        loss = rows(objective, z0, z1, temperature, normalize=normalize)
+        return loss.mean() if mean else loss.sum()
+    second = _second(z0, z1)
+    number, learned = _split(temperature)
+    with_gradient = torch.is_grad_enabled() and (
+        z0.requires_grad or second.requires_grad or (learned is not None and learned.requires_grad)
+    )
+    total: Tensor = OPERATORS.contrast(
+        z0,
+        second,
+        labels,
+        number,
+        learned,
+        objective,
+        normalize,
+        mean,
+        with_gradient,
+        int(workspace_mb * 2**20),
+    )[0]
+    return total
+
+
+def forward_among(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor,
+    others: Tensor,
+    temperature: float | Tensor,
+    *,
+    normalize: bool,
 ) -> tuple[Tensor, Tensor]:
-    rows = 2 * z0.shape[0]
+    """The loss of each row, compared with the rows of `others` [2, M / 2, D] too. [N]
+
+    And its statistics [3, N], to which `backward_among` wants those of `others` appended.
+    """
+    loss, statistics = OPERATORS.contrast_forward(
+        z0, z1, None, others, *_split(temperature), objective, normalize
+    )
+    return loss, statistics
+
+
+def backward_among(
+    objective: Objective,
+    z0: Tensor,
+    z1: Tensor,
+    others: Tensor,
+    statistics: Tensor,
+    weight: float,
+    temperature: float | Tensor,
+    *,
+    normalize: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `weight` times the sum over all rows, for z0, z1 and the temperature."""
+    upstream = z0.new_full((statistics.shape[1],), weight, dtype=torch.float64)
+    grad_z0, grad_z1, grad_temperature = OPERATORS.contrast_backward(
+        upstream, z0, z1, None, others, statistics, *_split(temperature), objective, normalize
+    )
+    return grad_z0, grad_z1, grad_temperature
+
+
+def _second(z0: Tensor, z1: Tensor | None) -> Tensor:
+    return z0.new_empty((0, z0.shape[1])) if z1 is None else z1
+
+
+def _split(temperature: float | Tensor) -> tuple[float, Tensor | None]:
+    """The operators' two temperature arguments: a number, and a tensor that counts instead."""
+    return (0.0, temperature) if isinstance(temperature, Tensor) else (temperature, None)
+
+
+def _fake_contrast(
+    z0: Tensor,
+    z1: Tensor,
+    labels: Tensor | None,
+    temperature: float,
+    learned: Tensor | None,
+    objective: str,
+    normalize: bool,
+    mean: bool,
+    with_gradient: bool,
+    workspace_bytes: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    loss = z0.new_empty((), dtype=loss_dtype(z0))
+    if with_gradient:
+        shapes: tuple[Any, ...] = (z0.shape, z1.shape, ())
+    else:
+        shapes = ((0,), (0,), (0,))
+    grad_temperature = z0.new_empty(shapes[2], dtype=torch.float64)
+    return loss, z0.new_empty(shapes[0]), z1.new_empty(shapes[1]), grad_temperature
+
+
+def _fake_contrast_scale(
+    grad: Tensor,
+    z0: Tensor,
+    z1: Tensor,
+    learned: Tensor | None,
+    grad_z0: Tensor,
+    grad_z1: Tensor,
+    grad_temperature: Tensor,
+    objective: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(grad_z0), torch.empty_like(grad_z1), torch.empty_like(grad_temperature)
+
+
+def _fake_contrast_forward(z0: Tensor, z1: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    rows = z0.shape[0] + z1.shape[0]
     loss = z0.new_empty(rows, dtype=loss_dtype(z0))
     return loss, z0.new_empty((3, rows), dtype=torch.float64)
 
 
-def _fake_nt_xent_backward(
-    grad: Tensor, z0: Tensor, z1: Tensor, statistics: Tensor, temperature: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    return z0.new_empty(z0.shape), z1.new_empty(z1.shape)
+def _fake_contrast_backward(
+    grad: Tensor, z0: Tensor, z1: Tensor, *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    grad_temperature = z0.new_empty((), dtype=torch.float64)
+    return z0.new_empty(z0.shape), z1.new_empty(z1.shape), grad_temperature
+
+
+def _save_contrast(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    z0, z1, _, _, learned, ctx.objective, *_ = inputs
+    _, *gradients = output
+    ctx.mark_non_differentiable(*gradients)
+    ctx.save_for_backward(z0, z1, learned, *gradients)
+
+
+def _contrast_gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    z0, z1, learned, *gradients = ctx.saved_tensors
+    grad_z0, grad_z1, grad_temperature = OPERATORS.contrast_scale(
+        grad, z0, z1, learned, *gradients, ctx.objective
+    )
+    grad_temperature = None if learned is None else grad_temperature.to(learned.dtype)
+    return grad_z0, grad_z1, None, None, grad_temperature, None, None, None, None, None
+
+
+def _save_contrast_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    z0, z1, labels, others, ctx.temperature, learned, *ctx.options = inputs
+    ctx.save_for_backward(z0, z1, labels, others, output[1], learned)
+    ctx.mark_non_differentiable(output[1])
+
+
+def _contrast_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *saved, learned = ctx.saved_tensors
+    grad_z0, grad_z1, grad_temperature = OPERATORS.contrast_backward(
+        grad, *saved, ctx.temperature, learned, *ctx.options
+    )
+    grad_temperature = None if learned is None else grad_temperature.to(learned.dtype)
+    return grad_z0, grad_z1, None, None, None, grad_temperature, None, None
 
 
 def _save_nt_xent(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -37,21 +227,53 @@ def _save_nt_xent(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tenso
 
 
 def _nt_xent_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    both = torch.ops.simclr_bench.nt_xent_backward(grad, *ctx.saved_tensors, *ctx.options)
+    both = OPERATORS.nt_xent_backward(grad, *ctx.saved_tensors, *ctx.options)
     return *both, None, None
 
 
-def _refuse_nt_xent(ctx: Any, *_: Tensor) -> Any:
-    raise second_derivative_refused("nt_xent", "fused")
+def _fake_nt_xent_forward(
+    z0: Tensor, z1: Tensor, temperature: float, normalize: bool
+) -> tuple[Tensor, Tensor]:
+    return _fake_contrast_forward(z0, z1)
+
+
+def _fake_nt_xent_backward(
+    grad: Tensor, z0: Tensor, z1: Tensor, statistics: Tensor, temperature: float, normalize: bool
+) -> tuple[Tensor, Tensor]:
+    return z0.new_empty(z0.shape), z1.new_empty(z1.shape)
+
+
+def _save_name(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    names = [name for objective, name in PUBLIC_NAMES.items() if objective in inputs[-2:]]
+    ctx.name = names[0] if names else "nt_xent"
+
+
+def _refuse(ctx: Any, *_: Tensor) -> Any:
+    raise second_derivative_refused(ctx.name, "fused")
 
 
 def _register() -> None:
-    fake, autograd = torch.library.register_fake, torch.library.register_autograd
-    fake("simclr_bench::nt_xent_forward", _fake_nt_xent_forward)
-    fake("simclr_bench::nt_xent_backward", _fake_nt_xent_backward)
-    autograd("simclr_bench::nt_xent_forward", _nt_xent_gradient, setup_context=_save_nt_xent)
-    # Without a formula of its own the backward operator would drop a second derivative silently.
-    autograd("simclr_bench::nt_xent_backward", _refuse_nt_xent)
+    fakes: dict[str, Callable[..., Any]] = {
+        "contrast": _fake_contrast,
+        "contrast_scale": _fake_contrast_scale,
+        "contrast_forward": _fake_contrast_forward,
+        "contrast_backward": _fake_contrast_backward,
+        "nt_xent_forward": _fake_nt_xent_forward,
+        "nt_xent_backward": _fake_nt_xent_backward,
+    }
+    for name, fake in fakes.items():
+        torch.library.register_fake(f"simclr_bench::{name}", fake)
+    gradients: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+        "contrast": (_contrast_gradient, _save_contrast),
+        "contrast_forward": (_contrast_forward_gradient, _save_contrast_forward),
+        "nt_xent_forward": (_nt_xent_gradient, _save_nt_xent),
+        # Without a formula of their own these would drop a second derivative silently.
+        "contrast_scale": (_refuse, _save_name),
+        "contrast_backward": (_refuse, _save_name),
+        "nt_xent_backward": (_refuse, _save_name),
+    }
+    for name, (gradient, save) in gradients.items():
+        torch.library.register_autograd(f"simclr_bench::{name}", gradient, setup_context=save)
 
 
 if compiled_extension().loaded:

@@ -1,0 +1,23 @@
+// Which instructions the CPU kernels use: one build carries code for several and picks at run time.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace simclr_bench {
+
+enum class Capability { kBaseline, kAvx2, kAvx512 };
+
+// What the kernels use now; at first the best that this machine has.
+Capability cpu_capability();
+
+// What this machine can run, from the plainest: "baseline", "avx2", "avx512".
+std::vector<std::string> supported_cpu_capabilities();
+
+std::string cpu_capability_name();
+
+// Makes the kernels use `name` from now on; throws std::invalid_argument if this machine cannot.
+void set_cpu_capability(const std::string& name);
+
+}  // namespace simclr_bench

@@ -1,0 +1,87 @@
+// What the contrastive engine (contrast.cpp) asks of the vectorised kernels (contrast_kernels.h).
+//
+// Rows are kept in blocks of at most `tile` rows; a tile is the product of two blocks. Row r of
+// block b has the padded index b * tile + r. Padded rows and columns of the operands are zero.
+
+#pragma once
+
+#include <cstdint>
+
+namespace simclr_bench {
+
+struct ContrastTile {
+  int32_t row_block;
+  int32_t column_block;
+  bool diagonal;  // leave out the main diagonal: self-similarities, or the positives
+  bool columns;   // the tile also serves the rows of its column block, transposed
+};
+
+// Rows and numbers that every tile needs. D is padded to whole panels in `panels` only.
+template <typename T>
+struct ContrastOperands {
+  int64_t dim;                // D
+  int64_t tile;               // rows of a full block, a multiple of the panel width
+  int64_t padded_rows;        // blocks * tile
+  int64_t padded_dim;         // D rounded up to whole panels
+  const int64_t* block_rows;  // [blocks]: the rows that exist
+  T* transposed;              // [padded_rows / panel][D][panel]
+  T* panels;                  // [padded_dim / panel][padded_rows][panel]
+  const T* labels;            // [padded_rows], whole numbers; null without labels
+  T scale;                    // log2(e) / τ, which turns similarities into exponents of 2
+};
+
+// What the passes over the tiles fill, per padded row.
+template <typename T>
+struct ContrastSums {
+  double* sums;       // Σ_j 2^((s_ij - m_i)·scale)
+  double* positives;  // Σ of the similarities to rows of the same label; null without labels
+  T* maxima;          // m_i, the largest similarity; null where nothing is taken out, m_i = 0
+};
+
+template <typename T>
+struct ContrastKernels {
+  int64_t panel;  // columns of a panel
+  int64_t (*scratch)(int64_t tile);
+
+  // Reads `rows` rows z [rows, D], normalises them, and fills one panel of rows of the operands
+  // from padded row `first` on. norms [rows] are the lengths, 1 without normalising.
+  void (*pack)(const ContrastOperands<T>&, const T* z, int64_t rows, bool normalize, int64_t first,
+               double* norms);
+
+  // u_i·u_j for padded rows i and j.
+  double (*dot)(const ContrastOperands<T>&, int64_t i, int64_t j);
+
+  // Adds a tile to the sums of its rows (and columns). `stored` [tile, tile], unless null, keeps
+  // what `gradient` needs to not compute the tile again.
+  void (*sums)(const ContrastOperands<T>&, const ContrastTile&, const ContrastSums<T>&, T* stored,
+               T* scratch);
+
+  // Adds Σ_j G_ij u_j to row i of `gradients` [padded_rows, padded_dim] (and with G transposed to
+  // those of its columns), where
+  //   G_ij = c_i·2^((s_ij - m_i)·scale) + c_j·2^((s_ij - m_j)·scale) - [same label](w_i + w_j).
+  void (*gradient)(const ContrastOperands<T>&, const ContrastTile&, const T* coefficients,
+                   const T* maxima, const T* weights, const T* stored, T* gradients, T* scratch);
+
+  // From the sum `gradient` [padded_dim] of row i to ∂L/∂z_i [D]: adds -attraction·u_pair, then the
+  // chain rule through u = z / max(|z|, ε), times `factor`. Returns u_i·∂L/∂u_i / factor.
+  double (*finish)(const ContrastOperands<T>&, int64_t i, int64_t pair, double attraction,
+                   double norm, bool normalize, double factor, const T* gradient, T* out);
+};
+
+// torch.nn.functional.normalize's.
+constexpr double kNormEpsilon = 1e-12;
+
+namespace baseline {
+extern const ContrastKernels<float> contrast_float;
+extern const ContrastKernels<double> contrast_double;
+}  // namespace baseline
+namespace avx2 {
+extern const ContrastKernels<float> contrast_float;
+extern const ContrastKernels<double> contrast_double;
+}  // namespace avx2
+namespace avx512 {
+extern const ContrastKernels<float> contrast_float;
+extern const ContrastKernels<double> contrast_double;
+}  // namespace avx512
+
+}  // namespace simclr_bench

@@ -1,0 +1,5 @@
+// Placeholder; see csrc/cpu/distillation.cpp.
+
+#pragma once
+
+#include "simd.h"

@@ -1,0 +1,162 @@
+// Vectors as wide as the registers of the instruction set that the including file is compiled for
+// (csrc/cpu/isa). Arithmetic is the compiler's own vector extension, so that one source serves all.
+//
+// SIMCLR_BENCH_AVX512 says that its intrinsics may be used. The compiler's own __AVX512F__ does
+// not: where a pragma names the instruction set, GCC defines it after C++ has been read.
+//
+// Code in files that include this must stay in the namespace below and must not use inline
+// functions of the standard library: the linker keeps one copy of those, and it could be one with
+// instructions that the machine does not have.
+
+#pragma once
+
+#include <cstdint>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define SIMCLR_BENCH_INLINE inline __attribute__((always_inline))
+#define SIMCLR_BENCH_LAMBDA __attribute__((always_inline))
+
+namespace simclr_bench::SIMCLR_BENCH_ISA {
+namespace {
+
+constexpr int64_t kVectorBytes = SIMCLR_BENCH_VECTOR_BYTES;
+
+template <typename T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float type __attribute__((vector_size(kVectorBytes)));
+  typedef int32_t mask __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct VectorOf<double> {
+  typedef double type __attribute__((vector_size(kVectorBytes)));
+  typedef int64_t mask __attribute__((vector_size(kVectorBytes)));
+};
+
+template <typename T>
+using Vec = typename VectorOf<T>::type;
+
+// All bits of a lane set or none, as comparisons of vectors return it.
+template <typename T>
+using Mask = typename VectorOf<T>::mask;
+
+template <typename T>
+constexpr int64_t kLanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
+
+template <typename T>
+constexpr T kInfinity = static_cast<T>(__builtin_inf());
+
+SIMCLR_BENCH_INLINE constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <typename T>
+SIMCLR_BENCH_INLINE Vec<T> load(const T* p) {
+  Vec<T> v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+
+template <typename T>
+SIMCLR_BENCH_INLINE void store(T* p, Vec<T> v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+
+template <typename T>
+SIMCLR_BENCH_INLINE Vec<T> broadcast(T value) {
+  return Vec<T>{} + value;
+}
+
+// 0, 1, 2, ...
+template <typename T>
+SIMCLR_BENCH_INLINE Vec<T> lane_numbers() {
+  Vec<T> v;
+  for (int64_t lane = 0; lane < kLanes<T>; ++lane) v[lane] = static_cast<T>(lane);
+  return v;
+}
+
+// Where the mask is not set, the lane becomes 0.
+template <typename T>
+SIMCLR_BENCH_INLINE Vec<T> keep(Mask<T> mask, Vec<T> v) {
+  return reinterpret_cast<Vec<T>>(reinterpret_cast<Mask<T>>(v) & mask);
+}
+
+template <typename T>
+SIMCLR_BENCH_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) {
+  return a > b ? a : b;
+}
+
+// Pairwise, so in one order for any use.
+template <typename T>
+SIMCLR_BENCH_INLINE T sum_of_lanes(Vec<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int64_t half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  return lanes[0];
+}
+
+template <typename T>
+SIMCLR_BENCH_INLINE T largest_lane(Vec<T> v) {
+  T result = v[0];
+  for (int64_t lane = 1; lane < kLanes<T>; ++lane) result = v[lane] > result ? v[lane] : result;
+  return result;
+}
+
+// 2^x for x <= 127, to 1.5 units in the last place; exactly 0 where the result is below the normal
+// numbers (also for -inf), NaN for NaN.
+//
+// x = n + f with n whole and |f| <= 1/2; 2^f is a polynomial fitted for the smallest largest
+// relative error (2e-9 before rounding) with the constant term held at 1, so that 2^0 is 1.
+SIMCLR_BENCH_INLINE Vec<float> exp2_of(Vec<float> x) {
+#if defined(SIMCLR_BENCH_AVX512)
+  const Vec<float> n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  const Vec<float> clamped = x < -126.0f ? broadcast(-126.0f) : x;  // NaN passes
+  const Vec<float> shifted = clamped + 12582912.0f;  // 1.5·2^23: the low bits are the integer
+  const Vec<float> n = shifted - 12582912.0f;
+#endif
+  const Vec<float> f = x - n;
+  Vec<float> p = broadcast(1.5353361959569156e-4f);
+  p = p * f + 1.3398875016719103e-3f;
+  p = p * f + 9.618436917662621e-3f;
+  p = p * f + 5.5503323674201965e-2f;
+  p = p * f + 2.4022647738456726e-1f;
+  p = p * f + 6.931471824645996e-1f;
+  p = p * f + 1.0f;
+#if defined(SIMCLR_BENCH_AVX512)
+  const __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
+  return _mm512_maskz_scalef_ps(normal, p, n);
+#else
+  const Mask<float> bits = reinterpret_cast<Mask<float>>(shifted);
+  const Vec<float> power = reinterpret_cast<Vec<float>>((bits << 23) + 0x3f800000);
+  return x < -126.0f ? Vec<float>{} : p * power;
+#endif
+}
+
+// For float64 the library's own function: there, being right is the point and speed is not.
+SIMCLR_BENCH_INLINE Vec<double> exp2_of(Vec<double> x) {
+  Vec<double> result;
+  for (int64_t lane = 0; lane < kLanes<double>; ++lane) result[lane] = __builtin_exp2(x[lane]);
+  return result;
+}
+
+// Results below the normal numbers become 0 while it lives: they take a hundred times as long and
+// are never more than 1e-38 of a probability.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#else
+  FlushDenormals() {}
+#endif
+};
+
+}  // namespace
+}  // namespace simclr_bench::SIMCLR_BENCH_ISA
