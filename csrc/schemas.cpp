@@ -26,15 +26,14 @@ TORCH_LIBRARY(simclr_bench, m) {
       "contrast_scale(Tensor grad, Tensor z0, Tensor z1, Tensor? learned_temperature,"
       " Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature, str objective)"
       " -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
-  // loss [N]. statistics [3, N]: a similarity, the log of the sum of exponentials over the row with
-  // that taken out, and the similarity of the positive. others [2, M / 2, D]: rows of other
-  // processes, only compared with.
+  // loss [N]. statistics [4, N], with labels [7, N]: what the backward needs of each row's sums;
+  // see csrc/cpu/contrast.cpp. others [2, M / 2, D]: rows of other processes, only compared with.
   m.def(
       "contrast_forward(Tensor z0, Tensor z1, Tensor? labels, Tensor? others, float temperature,"
       " Tensor? learned_temperature, str objective, bool normalize)"
       " -> (Tensor loss, Tensor statistics)");
-  // grad [N + M] is the upstream gradient of each row's loss, statistics [3, N + M] as above, both
-  // with the rows of `others` last.
+  // grad [N + M] is the upstream gradient of each row's loss, statistics as above; in both the rows
+  // of `others` come last.
   m.def(
       "contrast_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? labels, Tensor? others,"
       " Tensor statistics, float temperature, Tensor? learned_temperature, str objective,"

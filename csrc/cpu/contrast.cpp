@@ -15,14 +15,17 @@
 //   NT-Xent, InfoNCE   loss_i = log(1 + exp(d_i))        c_i = g_i·σ(d_i)       g_i: upstream
 //   decoupled          loss_i = d_i                      c_i = g_i
 //     G_ij = exp(s_ij·k)·(c_i/n_i + c_j/n_j),   G_ip = -(c_i + c_p)
-//   supervised, with n_i over all of A(i) and P(i) the rows of i's label:
-//     loss_i = log n_i - k·mean_{p in P(i)} s_ip, or 0 without any
-//     G_ij = exp(s_ij·k)·(g_i/n_i + g_j/n_j) - [j in P(i)]·(g_i/|P(i)| + g_j/|P(j)|)
+//   supervised, with P(i) the other rows of i's label, n_i over A(i) without them, a_i over them:
+//     d_i = log n_i - log a_i;   loss_i = log a_i - k·mean_{p in P(i)} s_ip + log(1 + exp(d_i)),
+//     or 0 without positives;    c_i = g_i·σ(d_i)
+//     G_ij = exp(s_ij·k)·(c_i/n_i + c_j/n_j)                                 of different labels
+//     G_ij = exp(s_ij·k)·((g_i - c_i)/a_i + (g_j - c_j)/a_j) - (g_i/|P(i)| + g_j/|P(j)|)
+//     A label of two rows makes them a pair: G_ip = -(c_i + c_p), which that would round away.
 //
 //   ∂L/∂u_i = k·Σ_j G_ij·u_j                             row and column role of i at once
 //   ∂L/∂z_i = (∂L/∂u_i - u_i·(u_i·∂L/∂u_i)) / |z_i|      (|z_i| < 1e-12: ∂L/∂u_i / 1e-12)
-//   ∂L/∂τ   = -Σ_i u_i·∂L/∂u_i / (2τ)                    every logit is a product of two rows, over
-//   τ
+//   ∂L/∂τ   = -k²·Σ_i c_i·(E_n[s_i] - s_ip)              E_n: mean weighed by exp(s_ij·k)
+//             supervised: -k²·Σ_i [g_i·(E_a[s_i] - mean s_ip) + c_i·(E_n[s_i] - E_a[s_i])]
 //
 // The positive stays out of n_i: σ(d_i) = 1 - p_ip keeps its digits when p_ip rounds to 1, and with
 // B = 1 (no negatives, n = 0) NT-Xent and its gradient are exactly 0.
@@ -69,6 +72,8 @@ using simclr_bench::ContrastKernels;
 using simclr_bench::ContrastOperands;
 using simclr_bench::ContrastSums;
 using simclr_bench::ContrastTile;
+using simclr_bench::ContrastTotals;
+using simclr_bench::ContrastWeights;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -164,6 +169,45 @@ struct Segment {
 // leave two blocks of them in the second-level cache.
 int64_t tile_rows(int64_t rows, int64_t dim) { return rows >= 256 && dim <= 512 ? 128 : 64; }
 
+// Memory behind ContrastTotals.
+template <typename T>
+struct Totals {
+  std::vector<double> sums, moments;
+  std::vector<T> maxima;
+
+  void start(int64_t rows, bool with_moments, bool online) {
+    sums.assign(rows, 0.0);
+    moments.assign(with_moments ? rows : 0, 0.0);
+    maxima.assign(online ? rows : 0, -std::numeric_limits<T>::infinity());
+  }
+  ContrastTotals<T> view() {
+    return {sums.data(), moments.empty() ? nullptr : moments.data(),
+            maxima.empty() ? nullptr : maxima.data()};
+  }
+  double maximum(int64_t at) const { return maxima.empty() ? 0.0 : maxima[at]; }
+  double mean(int64_t at) const {
+    return moments.empty() || sums[at] == 0 ? 0.0 : moments[at] / sums[at];
+  }
+
+  void save(int64_t at, double& maximum_at, double& logarithm, double& mean_at) const {
+    maximum_at = maximum(at);
+    logarithm = std::log(sums[at]);
+    mean_at = mean(at);
+  }
+  void load(int64_t at, double maximum_at, double logarithm, double mean_at) {
+    if (!maxima.empty()) maxima[at] = static_cast<T>(maximum_at);
+    sums[at] = std::exp(logarithm);
+    moments[at] = mean_at * sums[at];
+  }
+
+  // Rows without terms, and rows that do not exist, then weigh nothing, whatever is above them.
+  void finish() {
+    for (T& one : maxima) {
+      if (one == -std::numeric_limits<T>::infinity()) one = -one;
+    }
+  }
+};
+
 struct Round {
   int64_t first, last;  // tiles
 };
@@ -224,7 +268,7 @@ class Engine {
       labels_.assign(o_.padded_rows, T(-1));
       for (int64_t i = 0; i < rows_; ++i) labels_[padded_[i]] = labels[i];
       o_.labels = labels_.data();
-      count_positives(labels);
+      count_labels();
     }
     o_.scale = static_cast<T>(k_ * M_LOG2E);
     online_ = !normalize_ || o_.scale > kLargestExponent<T>;
@@ -244,148 +288,194 @@ class Engine {
   // Own rows that have a positive, over which a mean is taken.
   int64_t anchors() const {
     if (!o_.labels) return rows_;
-    return rows_ - std::count(positive_counts_.begin(), positive_counts_.end(), 0);
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);
+    return count;
   }
 
-  // n_i and the similarity of each row's positive (supervised: the mean of its positives).
-  void make_sums(int64_t workspace_bytes) {
-    sums_.assign(o_.padded_rows, 0.0);
-    if (o_.labels) positives_.assign(o_.padded_rows, 0.0);
-    if (online_) maxima_.assign(o_.padded_rows, -std::numeric_limits<T>::infinity());
+  // The sums of each row, and the similarity of its positive (the mean of several). With `moments`
+  // also what the temperature's gradient needs.
+  void make_sums(int64_t workspace_bytes, bool moments) {
+    negatives_.start(o_.padded_rows, moments, online_);
+    if (o_.labels) {
+      positives_.start(o_.padded_rows, moments, online_);
+      similarities_.assign(o_.padded_rows, 0.0);
+    }
     const int64_t tile_bytes = o_.tile * o_.tile * static_cast<int64_t>(sizeof(T));
     const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, tiles_.size());
     workspace_.emplace(wanted * tile_bytes);
     stored_ = workspace_->data() ? wanted : 0;
-    const ContrastSums<T> out{sums_.data(), o_.labels ? positives_.data() : nullptr,
-                              online_ ? maxima_.data() : nullptr};
+    const ContrastSums<T> out{negatives_.view(), positives_.view(), similarities_.data()};
     for_each_tile(
         [&](int64_t t, T* scratch) { kernels_.sums(o_, tiles_[t], out, stored_tile(t), scratch); });
     positive_.resize(rows_);
     at::parallel_for(0, rows_, 512, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t at = padded_[i];
-        positive_[i] = o_.labels ? positives_[at] / std::max<int64_t>(1, positive_counts_[i])
-                                 : kernels_.dot(o_, at, padded_[pair_of(i)]);
+        const int64_t pair = pair_of(i);
+        positive_[i] = pair >= 0 ? kernels_.dot(o_, padded_[i], padded_[pair])
+                                 : similarities_[padded_[i]] / std::max<int64_t>(1, others_of(i));
       }
     });
   }
 
-  // statistics [3, N]: m_i, log n_i with m_i·k taken out of it, and the similarity of the positive.
+  // Rows of `statistics`: m_i, log n_i with m_i·k taken out of it, the similarity of the positive
+  // (the mean of several) and E_n[s_i]; with labels the first two and the last for a_i.
+  int64_t kinds() const { return o_.labels ? 7 : 4; }
+
   void save_statistics(double* statistics) const {
+    const auto at = [&](int64_t kind, int64_t i) -> double& {
+      return statistics[kind * rows_ + i];
+    };
     for (int64_t i = 0; i < rows_; ++i) {
-      statistics[i] = online_ ? maxima_[padded_[i]] : 0;
-      statistics[rows_ + i] = std::log(sums_[padded_[i]]);
-      statistics[2 * rows_ + i] = positive_[i];
+      at(2, i) = positive_[i];
+      negatives_.save(padded_[i], at(0, i), at(1, i), at(3, i));
+      if (o_.labels) positives_.save(padded_[i], at(4, i), at(5, i), at(6, i));
     }
   }
 
   // The same, made earlier, for all rows of this engine: own ones first.
   void load_statistics(const double* statistics) {
     const int64_t all = padded_.size();
-    sums_.assign(o_.padded_rows, 0.0);
-    if (online_) maxima_.assign(o_.padded_rows, -std::numeric_limits<T>::infinity());
+    const auto at = [&](int64_t kind, int64_t i) { return statistics[kind * all + i]; };
+    negatives_.start(o_.padded_rows, true, online_);
+    if (o_.labels) positives_.start(o_.padded_rows, true, online_);
     positive_.resize(all);
     for (int64_t i = 0; i < all; ++i) {
-      if (online_) maxima_[padded_[i]] = static_cast<T>(statistics[i]);
-      sums_[padded_[i]] = std::exp(statistics[all + i]);
-      positive_[i] = statistics[2 * all + i];
+      positive_[i] = at(2, i);
+      negatives_.load(padded_[i], at(0, i), at(1, i), at(3, i));
+      if (o_.labels) positives_.load(padded_[i], at(4, i), at(5, i), at(6, i));
     }
     stored_ = 0;
   }
 
   double loss(int64_t i) const {
-    if (o_.labels) return positive_counts_[i] ? difference(i) : 0.0;
+    if (!has_positive(i)) return 0;
     const double d = difference(i);
     if (objective_ == Objective::kDecoupled) return d;
-    return std::max(d, 0.0) + std::log1p(std::exp(-std::abs(d)));
+    return spread(i) + std::max(d, 0.0) + std::log1p(std::exp(-std::abs(d)));
   }
 
   // ∂L/∂z [rows, D] to `outputs` for L = Σ_i upstream_i·loss_i over all rows, others included;
-  // returns ∂L/∂τ, of own rows as they enter the products.
+  // returns ∂L/∂τ of the sum over own rows, if make_sums made moments.
   template <typename Upstream>
   double make_gradients(Upstream upstream, const std::vector<T*>& outputs,
                         const std::vector<int64_t>& output_rows) {
     const int64_t all = padded_.size();
-    std::vector<T> coefficients(o_.padded_rows, T(0));
-    std::vector<T> label_weights(o_.labels ? o_.padded_rows : 0, T(0));
-    std::vector<double> attraction(all, 0.0);
+    const int64_t with_labels = o_.labels ? o_.padded_rows : 0;
+    std::vector<T> negative(o_.padded_rows, T(0));
+    std::vector<T> positive(with_labels, T(0));
+    std::vector<T> constant(with_labels, T(0));
+    std::vector<double> upstreams(all), missed(all);  // g_i and c_i
     double largest = 0;
     for (int64_t i = 0; i < all; ++i) {
-      const double g = upstream(i);
-      if (o_.labels) {
-        attraction[i] = positive_counts_[i] ? g : 0.0;
-      } else if (objective_ == Objective::kDecoupled) {
-        attraction[i] = g;
-      } else {
+      upstreams[i] = has_positive(i) ? upstream(i) : 0.0;
+      missed[i] = upstreams[i];
+      if (objective_ != Objective::kDecoupled && has_positive(i)) {
         const double d = difference(i);
         const double e = std::exp(-std::abs(d));
-        attraction[i] = g * ((d < 0 ? e : 1.0) / (1 + e));
+        missed[i] *= (d < 0 ? e : 1.0) / (1 + e);
       }
-      largest = std::max(largest, std::abs(attraction[i]));
+      largest = std::max(largest, std::abs(missed[i]));
     }
     // Where all positives have nearly all the mass, weights would be too small for a float.
     const double unit = largest > 0 && largest < kInfinity ? largest : 1.0;
     for (int64_t i = 0; i < all; ++i) {
       const int64_t at = padded_[i];
-      attraction[i] /= unit;
-      if (sums_[at] != 0) coefficients[at] = static_cast<T>(attraction[i] / sums_[at]);
-      if (o_.labels && positive_counts_[i]) {
-        label_weights[at] = static_cast<T>(attraction[i] / positive_counts_[i]);
+      missed[i] /= unit;
+      const double sum = negatives_.sums[at];
+      if (sum != 0) negative[at] = static_cast<T>(missed[i] / sum);
+      if (o_.labels && others_of(i) > 1) {
+        const double g = upstreams[i] / unit;
+        positive[at] = static_cast<T>((g - missed[i]) / positives_.sums[at]);
+        constant[at] = static_cast<T>(g / others_of(i));
       }
     }
-    if (online_) {
-      // Rows without negatives and rows that do not exist weigh nothing, whatever is above them.
-      for (T& maximum : maxima_) {
-        if (maximum == -std::numeric_limits<T>::infinity()) maximum = -maximum;
-      }
-    }
+    negatives_.finish();
+    positives_.finish();
     const Buffer<T> gradients(own_blocks_ * o_.tile * o_.padded_dim);
     at::parallel_for(0, own_blocks_, 1, [&](int64_t begin, int64_t end) {
       const int64_t block = o_.tile * o_.padded_dim;
       std::fill(gradients.get() + begin * block, gradients.get() + end * block, T(0));
     });
+    const ContrastWeights<T> weights{
+        {negative.data(), online_ ? negatives_.maxima.data() : nullptr},
+        {positive.data(), online_ ? positives_.maxima.data() : nullptr},
+        constant.data()};
     for_each_tile([&](int64_t t, T* scratch) {
-      kernels_.gradient(o_, tiles_[t], coefficients.data(), online_ ? maxima_.data() : nullptr,
-                        label_weights.data(), stored_tile(t), gradients.get(), scratch);
+      kernels_.gradient(o_, tiles_[t], weights, stored_tile(t), gradients.get(), scratch);
     });
-    std::vector<double> along(rows_);
-    at::parallel_for(
-        0, rows_, std::max<int64_t>(1, 16384 / o_.dim), [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            const int64_t pair = o_.labels ? i : pair_of(i);
-            const double pull = o_.labels ? 0.0 : attraction[i] + attraction[pair];
-            int64_t output = 0;
-            int64_t row = i;
-            while (row >= output_rows[output]) row -= output_rows[output++];
-            along[i] = kernels_.finish(o_, padded_[i], padded_[pair], pull, norms_[i], normalize_,
-                                       k_ * unit, gradients.get() + padded_[i] * o_.padded_dim,
-                                       outputs[output] + row * o_.dim);
-          }
-        });
+    at::parallel_for(0, rows_, std::max<int64_t>(1, 16384 / o_.dim),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const int64_t pair = pair_of(i) >= 0 ? pair_of(i) : i;
+                         const double pull = pair != i ? missed[i] + missed[pair] : 0.0;
+                         int64_t output = 0;
+                         int64_t row = i;
+                         while (row >= output_rows[output]) row -= output_rows[output++];
+                         kernels_.finish(o_, padded_[i], padded_[pair], pull, norms_[i], normalize_,
+                                         k_ * unit, gradients.get() + padded_[i] * o_.padded_dim,
+                                         outputs[output] + row * o_.dim);
+                       }
+                     });
+    // ∂L/∂τ of the rows' own losses.
     double sum = 0;
-    for (double one : along) sum += one;
-    return -0.5 * k_ * k_ * unit * sum;
+    for (int64_t i = 0; i < rows_; ++i) {
+      const int64_t at = padded_[i];
+      const bool several = o_.labels && others_of(i) > 1;
+      const double of_positives = several ? positives_.mean(at) : positive_[i];
+      if (several) sum += upstreams[i] * (of_positives - positive_[i]);
+      if (negatives_.sums[at] != 0) sum += missed[i] * unit * (negatives_.mean(at) - of_positives);
+    }
+    return -k_ * k_ * sum;
   }
 
  private:
-  // log n_i - s_ip·k, without a number of size k in either term.
+  // d_i, without a number of size k in either of its terms.
   double difference(int64_t i) const {
-    const double logarithm = std::log2(sums_[padded_[i]]);
-    const double scale = o_.scale;
-    if (!online_) return M_LN2 * (logarithm - positive_[i] * scale);
-    const double maximum = maxima_[padded_[i]];
-    if (maximum == -kInfinity) return positive_[i] * 0 + logarithm;  // no negatives, or a NaN
-    return M_LN2 * (logarithm + (maximum - positive_[i]) * scale);
+    const int64_t at = padded_[i];
+    double logarithm = std::log2(negatives_.sums[at]);
+    double other = positive_[i];
+    if (o_.labels && others_of(i) > 1) {
+      logarithm -= std::log2(positives_.sums[at]);
+      other = positives_.maximum(at);
+    }
+    const double maximum = negatives_.maximum(at);
+    if (maximum == -kInfinity) return other * 0 + logarithm;  // no negatives, or a NaN
+    return M_LN2 * (logarithm + (maximum - other) * o_.scale);
   }
 
-  int64_t pair_of(int64_t i) const { return i < rows_ / 2 ? i + rows_ / 2 : i - rows_ / 2; }
+  // log a_i - k·mean s_ip: 0 for a single positive.
+  double spread(int64_t i) const {
+    if (!o_.labels || others_of(i) < 2) return 0;
+    const int64_t at = padded_[i];
+    const double above = (positives_.maximum(at) - positive_[i]) * o_.scale;
+    return M_LN2 * (std::log2(positives_.sums[at]) + above);
+  }
 
-  void count_positives(const std::vector<T>& labels) {
-    std::vector<int64_t> sizes(rows_, 0);
-    for (const T label : labels) ++sizes[static_cast<int64_t>(label)];
-    positive_counts_.resize(rows_);
+  // The one positive of a row; -1 if it has none or several.
+  int64_t pair_of(int64_t i) const {
+    if (o_.labels) return pairs_[i];
+    return i < rows_ / 2 ? i + rows_ / 2 : i - rows_ / 2;
+  }
+
+  // How many rows share this one's label.
+  int64_t others_of(int64_t i) const { return label_sizes_[labels_[padded_[i]]] - 1; }
+
+  bool has_positive(int64_t i) const { return !o_.labels || others_of(i) > 0; }
+
+  void count_labels() {
+    label_sizes_.assign(rows_, 0);
+    std::vector<int64_t> first(rows_, -1);
+    pairs_.assign(rows_, -1);
     for (int64_t i = 0; i < rows_; ++i) {
-      positive_counts_[i] = sizes[static_cast<int64_t>(labels[i])] - 1;
+      const int64_t label = labels_[padded_[i]];
+      const int64_t size = ++label_sizes_[label];
+      if (size == 1) first[label] = i;
+      if (size == 2) std::tie(pairs_[i], pairs_[first[label]]) = std::tuple(first[label], i);
+      if (size == 3) {
+        pairs_[pairs_[first[label]]] = -1;
+        pairs_[first[label]] = -1;
+      }
     }
   }
 
@@ -465,9 +555,11 @@ class Engine {
   std::vector<int64_t> first_block_, block_rows_;
   std::vector<int64_t> padded_;  // [all rows] padded index of each row
   std::optional<Buffer<T>> transposed_, panels_;
-  std::vector<T> labels_, maxima_;
-  std::vector<int64_t> positive_counts_;
-  std::vector<double> norms_, sums_, positives_, positive_;
+  std::vector<T> labels_;
+  std::vector<int64_t> label_sizes_;  // by label
+  std::vector<int64_t> pairs_;        // with labels: the one positive of each row, or -1
+  std::vector<double> norms_, similarities_, positive_;
+  Totals<T> negatives_, positives_;
   std::vector<ContrastTile> tiles_;
   std::vector<Round> rounds_;
   std::optional<Workspace> workspace_;
@@ -603,7 +695,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> contrast(
   const auto run = [&](auto scalar) -> std::tuple<Tensor, Tensor, Tensor, Tensor> {
     using T = decltype(scalar);
     Engine<T> engine = make_engine<T>(a);
-    engine.make_sums(with_gradient ? workspace_bytes : 0);
+    engine.make_sums(with_gradient ? workspace_bytes : 0, with_gradient && learned_temperature);
     // Without any row to average over, the loss is 0.
     const double weight = mean ? 1.0 / std::max<int64_t>(1, engine.anchors()) : 1.0;
     double sum = 0;
@@ -631,9 +723,10 @@ std::tuple<Tensor, Tensor> contrast_forward(const Tensor& z0, const Tensor& z1,
   const auto run = [&](auto scalar) -> std::tuple<Tensor, Tensor> {
     using T = decltype(scalar);
     Engine<T> engine = make_engine<T>(a);
-    engine.make_sums(0);
+    engine.make_sums(0, learned_temperature.has_value());
     Tensor loss = at::empty({engine.rows()}, a.z0.options());
-    Tensor statistics = at::empty({3, engine.rows()}, a.z0.options().dtype(at::kDouble));
+    Tensor statistics =
+        at::empty({engine.kinds(), engine.rows()}, a.z0.options().dtype(at::kDouble));
     T* out = loss.mutable_data_ptr<T>();
     for (int64_t i = 0; i < engine.rows(); ++i) out[i] = static_cast<T>(engine.loss(i));
     engine.save_statistics(statistics.mutable_data_ptr<double>());
@@ -649,7 +742,8 @@ std::tuple<Tensor, Tensor, Tensor> contrast_backward(
   constexpr const char* kOp = "contrast_backward";
   const Arguments a =
       check(kOp, z0, z1, labels, others, temperature, learned_temperature, objective, normalize);
-  simclr_bench::check_saved(kOp, z0, grad, statistics, 3, a.rows() + a.other_rows());
+  simclr_bench::check_saved(kOp, z0, grad, statistics, a.labels.defined() ? 7 : 4,
+                            a.rows() + a.other_rows());
   const Tensor upstream = grad.to(at::kDouble).contiguous();
   const Tensor saved = statistics.contiguous();
   const double* g = upstream.const_data_ptr<double>();

@@ -30,12 +30,32 @@ struct ContrastOperands {
   T scale;                    // log2(e) / τ, which turns similarities into exponents of 2
 };
 
-// What the passes over the tiles fill, per padded row.
+// Sums over some of the rows that a row is compared with, per padded row.
+template <typename T>
+struct ContrastTotals {
+  double* sums;     // Σ_j 2^((s_ij - m_i)·scale)
+  double* moments;  // Σ_j s_ij·2^((s_ij - m_i)·scale); null where not wanted
+  T* maxima;        // m_i, the largest similarity; null where nothing is taken out, m_i = 0
+};
+
+// What the first pass over the tiles fills. Without labels all are negatives.
 template <typename T>
 struct ContrastSums {
-  double* sums;       // Σ_j 2^((s_ij - m_i)·scale)
-  double* positives;  // Σ of the similarities to rows of the same label; null without labels
-  T* maxima;          // m_i, the largest similarity; null where nothing is taken out, m_i = 0
+  ContrastTotals<T> negatives;  // rows of another label
+  ContrastTotals<T> positives;  // rows of the same label; null without labels
+  double* similarities;         // Σ_j s_ij over rows of the same label; null without labels
+};
+
+// What the second pass needs, per padded row. Without labels only `negatives`.
+template <typename T>
+struct ContrastWeights {
+  struct Part {
+    const T* coefficients;
+    const T* maxima;  // m_i; null where m_i = 0
+  };
+  Part negatives;     // c_i
+  Part positives;     // a_i
+  const T* constant;  // w_i
 };
 
 template <typename T>
@@ -57,10 +77,11 @@ struct ContrastKernels {
                T* scratch);
 
   // Adds Σ_j G_ij u_j to row i of `gradients` [padded_rows, padded_dim] (and with G transposed to
-  // those of its columns), where
-  //   G_ij = c_i·2^((s_ij - m_i)·scale) + c_j·2^((s_ij - m_j)·scale) - [same label](w_i + w_j).
-  void (*gradient)(const ContrastOperands<T>&, const ContrastTile&, const T* coefficients,
-                   const T* maxima, const T* weights, const T* stored, T* gradients, T* scratch);
+  // those of its columns), where with e_ij = 2^(s_ij·scale) and m_i taken out of its exponent
+  //   G_ij = c_i·e_ij + c_j·e_ji                          for rows of different labels
+  //   G_ij = a_i·e_ij + a_j·e_ji - (w_i + w_j)            for rows of one label.
+  void (*gradient)(const ContrastOperands<T>&, const ContrastTile&, const ContrastWeights<T>&,
+                   const T* stored, T* gradients, T* scratch);
 
   // From the sum `gradient` [padded_dim] of row i to ∂L/∂z_i [D]: adds -attraction·u_pair, then the
   // chain rule through u = z / max(|z|, ε), times `factor`. Returns u_i·∂L/∂u_i / factor.

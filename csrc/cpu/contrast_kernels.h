@@ -112,97 +112,146 @@ SIMCLR_BENCH_INLINE void for_each_block(const ContrastOperands<T>& o, const Tile
   }
 }
 
+// Which vectors are added up over a row, one after the other.
+template <bool kMoments, bool kLabels>
+struct Kinds {
+  static constexpr int64_t kMoment = 1;                      // of the negatives
+  static constexpr int64_t kPositive = kMoments ? 2 : 1;     // exponentials
+  static constexpr int64_t kSimilarity = kPositive + 1;      // of the positives
+  static constexpr int64_t kPositiveMoment = kPositive + 2;  // of the positives
+  static constexpr int64_t kCount = (kMoments ? 2 : 1) + (kLabels ? (kMoments ? 3 : 2) : 0);
+};
+constexpr int64_t kMostKinds = Kinds<true, true>::kCount;
+
+template <typename T>
+struct Outputs {
+  double* of[kMostKinds];
+};
+
+template <typename T, bool kMoments, bool kLabels>
+SIMCLR_BENCH_INLINE Outputs<T> outputs_of(const ContrastSums<T>& out) {
+  using K = Kinds<kMoments, kLabels>;
+  Outputs<T> result{};
+  result.of[0] = out.negatives.sums;
+  if constexpr (kMoments) result.of[K::kMoment] = out.negatives.moments;
+  if constexpr (kLabels) {
+    result.of[K::kPositive] = out.positives.sums;
+    result.of[K::kSimilarity] = out.similarities;
+    if constexpr (kMoments) result.of[K::kPositiveMoment] = out.positives.moments;
+  }
+  return result;
+}
+
+// One vector of similarities and exponentials, both 0 where they do not count, as what is added up.
+template <typename T, bool kMoments, bool kLabels>
+SIMCLR_BENCH_INLINE void split(Vec<T> e, Vec<T> similarity, Mask<T> same, Vec<T>* kinds) {
+  using K = Kinds<kMoments, kLabels>;
+  const Vec<T> moment = e * similarity;
+  if constexpr (kLabels) {
+    kinds[K::kPositive] = keep<T>(same, e);
+    kinds[K::kSimilarity] = keep<T>(same, similarity);
+    if constexpr (kMoments) kinds[K::kPositiveMoment] = keep<T>(same, moment);
+    kinds[0] = keep<T>(~same, e);
+    if constexpr (kMoments) kinds[K::kMoment] = keep<T>(~same, moment);
+  } else {
+    kinds[0] = e;
+    if constexpr (kMoments) kinds[K::kMoment] = moment;
+  }
+}
+
 // Sums with nothing taken out: one exponential serves the row and the column.
-template <typename T, bool kLabels>
+template <typename T, bool kMoments, bool kLabels>
 void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
                 T* stored, T* scratch) {
   const FlushDenormals flush;
+  constexpr int64_t kinds = Kinds<kMoments, kLabels>::kCount;
+  const Outputs<T> outputs = outputs_of<T, kMoments, kLabels>(out);
   const TileView<T> view(o, tile);
-  T* row_sums = scratch;                            // [tile, lanes]
-  T* row_positives = scratch + o.tile * kLanes<T>;  // [tile, lanes]
-  for (int64_t i = 0; i < (kLabels ? 2 : 1) * o.tile * kLanes<T>; ++i) scratch[i] = 0;
-  Vec<T> column_sums[2] = {};
-  Vec<T> column_positives[2] = {};
+  T* row_sums = scratch;  // [tile, kinds, lanes]
+  for (int64_t i = 0; i < o.tile * kinds * kLanes<T>; ++i) row_sums[i] = 0;
+  Vec<T> column_sums[kinds][2] = {};
   const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
-    Vec<T> above[2];
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
+      T* sums = row_sums + (row + r) * kinds * kLanes<T>;
 #pragma GCC unroll 2
       for (int64_t half = 0; half < 2; ++half) {
         const int64_t at = column + half * kLanes<T>;
-        const Vec<T> similarity = block[r][half];
+        Vec<T> similarity = block[r][half];
         Vec<T> e = exp2_of(similarity * o.scale);
-        if (__builtin_expect(!whole, 0)) e = keep<T>(view.counts(row + r, at), e);
-        block[r][half] = e;
+        if (__builtin_expect(!whole, 0)) {
+          const Mask<T> counts = view.counts(row + r, at);
+          e = keep<T>(counts, e);
+          similarity = keep<T>(counts, similarity);
+        }
+        if (stored) store(stored + (row + r) * o.tile + at, e);
+        Mask<T> same{};
         if constexpr (kLabels) {
-          const Mask<T> same =
-              load(o.labels + view.first_column + at) == o.labels[view.first_row + row + r];
-          Vec<T> positive = keep<T>(same, similarity);
-          if (!whole) positive = keep<T>(view.counts(row + r, at), positive);
-          T* sum = row_positives + (row + r) * kLanes<T>;
-          store(sum, load(sum) + positive);
-          column_positives[half] += positive;
+          same = load(o.labels + view.first_column + at) == o.labels[view.first_row + row + r];
+        }
+        Vec<T> parts[kinds];
+        split<T, kMoments, kLabels>(e, similarity, same, parts);
+        block[r][half] = parts[0];
+        for (int64_t kind = 1; kind < kinds; ++kind) {
+          T* sum = sums + kind * kLanes<T>;
+          store(sum, load(sum) + parts[kind]);
+          column_sums[kind][half] += parts[kind];
         }
       }
-      T* sum = row_sums + (row + r) * kLanes<T>;
-      store(sum, load(sum) + (block[r][0] + block[r][1]));
-      if (stored) {
-        store(stored + (row + r) * o.tile + column, block[r][0]);
-        store(stored + (row + r) * o.tile + column + kLanes<T>, block[r][1]);
-      }
+      store(sums, load(sums) + (block[r][0] + block[r][1]));
     }
     // In pairs, so that a column's sum has an eighth as many steps.
 #pragma GCC unroll 2
     for (int64_t half = 0; half < 2; ++half) {
-      above[half] = Vec<T>{};
+      Vec<T> above{};
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < kRowStep; r += 2) above[half] += block[r][half] + block[r + 1][half];
-      column_sums[half] += above[half];
+      for (int64_t r = 0; r < kRowStep; r += 2) above += block[r][half] + block[r + 1][half];
+      column_sums[0][half] += above;
     }
   };
   const auto finish_panel = [&](int64_t column) SIMCLR_BENCH_LAMBDA {
-    if (tile.columns) {
-      for (int64_t lane = 0; lane < kPanel<T>; ++lane) {
-        const int64_t at = view.first_column + column + lane;
-        out.sums[at] += column_sums[lane / kLanes<T>][lane % kLanes<T>];
-        if constexpr (kLabels) {
-          out.positives[at] += column_positives[lane / kLanes<T>][lane % kLanes<T>];
-        }
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      for (int64_t lane = 0; tile.columns && lane < kPanel<T>; ++lane) {
+        outputs.of[kind][view.first_column + column + lane] +=
+            column_sums[kind][lane / kLanes<T>][lane % kLanes<T>];
       }
+      column_sums[kind][0] = column_sums[kind][1] = Vec<T>{};
     }
-    column_sums[0] = column_sums[1] = Vec<T>{};
-    column_positives[0] = column_positives[1] = Vec<T>{};
   };
   for_each_block<T>(o, view, visit, finish_panel);
   for (int64_t row = 0; row < view.rows; ++row) {
-    out.sums[view.first_row + row] += sum_of_lanes<T>(load(row_sums + row * kLanes<T>));
-    if constexpr (kLabels) {
-      out.positives[view.first_row + row] += sum_of_lanes<T>(load(row_positives + row * kLanes<T>));
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      outputs.of[kind][view.first_row + row] +=
+          sum_of_lanes<T>(load(row_sums + (row * kinds + kind) * kLanes<T>));
     }
   }
 }
 
-// Adds exponentials with `maximum` taken out to a running sum with its own maximum. A maximum of
-// -inf belongs to a sum of no terms, which is 0, or NaN if one of its similarities was.
+// Adds sums of exponentials with `maximum` taken out to running ones with their own maximum. A
+// maximum of -inf belongs to sums of no terms, which are 0, or NaN if one of the similarities was.
 template <typename T>
-SIMCLR_BENCH_INLINE void merge(T maximum, double sum, T scale, T& running_maximum,
-                               double& running_sum) {
-  const T larger = maximum > running_maximum ? maximum : running_maximum;
-  if (larger == -kInfinity<T>) {
-    running_sum += sum;
-    return;
+class Merge {
+ public:
+  Merge(T maximum, T scale, T& running) {
+    const T larger = maximum > running ? maximum : running;
+    if (larger == -kInfinity<T>) return;
+    before_ = __builtin_exp2((static_cast<double>(running) - larger) * scale);
+    added_ = __builtin_exp2((static_cast<double>(maximum) - larger) * scale);
+    running = larger;
   }
-  const auto factor = [&](T from) {
-    return __builtin_exp2((static_cast<double>(from) - larger) * scale);
-  };
-  running_sum = running_sum * factor(running_maximum) + sum * factor(maximum);
-  running_maximum = larger;
-}
+  SIMCLR_BENCH_INLINE void operator()(double sum, double& running) const {
+    running = running * before_ + sum * added_;
+  }
+
+ private:
+  double before_ = 1;
+  double added_ = 1;
+};
 
 // Sums where exponentials may overflow: similarities to a buffer first, then each row's and each
-// column's own maximum.
-template <typename T, bool kLabels>
+// column's own maximum, of all that it is compared with.
+template <typename T, bool kMoments, bool kLabels>
 void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
                  T* stored, T* scratch) {
   const FlushDenormals flush;
@@ -218,95 +267,137 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
           similarity = view.counts(row + r, at) ? similarity : broadcast(-kInfinity<T>);
         }
         store(buffer + (row + r) * o.tile + at, similarity);
-        if constexpr (kLabels) {
-          const Mask<T> same =
-              load(o.labels + view.first_column + at) == o.labels[view.first_row + row + r];
-          Vec<T> positive = keep<T>(same, similarity);
-          if (!whole) positive = keep<T>(view.counts(row + r, at), positive);
-          out.positives[view.first_row + row + r] += sum_of_lanes<T>(positive);
-          if (tile.columns) {
-            for (int64_t lane = 0; lane < kLanes<T>; ++lane) {
-              out.positives[view.first_column + at + lane] += positive[lane];
-            }
-          }
-        }
       }
     }
   };
   for_each_block<T>(o, view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
 
-  const auto above = [&](Vec<T> similarity, Vec<T> maximum) SIMCLR_BENCH_LAMBDA {
-    const Vec<T> finite = maximum == -kInfinity<T> ? Vec<T>{} : maximum;
-    return exp2_of((similarity - finite) * o.scale);
+  // Row i against a vector of columns, or column i against a vector of rows.
+  using K = Kinds<kMoments, kLabels>;
+  const auto same_label = [&](int64_t row, int64_t column) SIMCLR_BENCH_LAMBDA {
+    Mask<T> same{};
+    if constexpr (kLabels) {
+      same = load(o.labels + view.first_column + column) == o.labels[view.first_row + row];
+    }
+    return same;
   };
+  const auto widen = [&](int64_t row, int64_t column, Vec<T>& negative, Vec<T>& positive)
+                         SIMCLR_BENCH_LAMBDA {
+                           const Vec<T> similarity = load(buffer + row * o.tile + column);
+                           const Vec<T> none = broadcast(-kInfinity<T>);
+                           if constexpr (kLabels) {
+                             const Mask<T> same = same_label(row, column);
+                             negative = larger<T>(same ? none : similarity, negative);
+                             positive = larger<T>(same ? similarity : none, positive);
+                           } else {
+                             negative = larger<T>(similarity, negative);
+                           }
+                         };
+  const auto add = [&](int64_t row, int64_t column, Vec<T> negative, Vec<T> positive,
+                       Vec<T>* totals) SIMCLR_BENCH_LAMBDA {
+    const Vec<T> similarity = load(buffer + row * o.tile + column);
+    const Mask<T> same = same_label(row, column);
+    Vec<T> maximum = negative;
+    if constexpr (kLabels) maximum = same ? positive : negative;
+    maximum = maximum == -kInfinity<T> ? Vec<T>{} : maximum;
+    Vec<T> parts[K::kCount];
+    split<T, kMoments, kLabels>(exp2_of((similarity - maximum) * o.scale),
+                                similarity == -kInfinity<T> ? Vec<T>{} : similarity, same, parts);
+    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] += parts[kind];
+  };
+  const Outputs<T> outputs = outputs_of<T, kMoments, kLabels>(out);
+  const auto put = [&](int64_t i, T negative, T positive,
+                       const double* totals) SIMCLR_BENCH_LAMBDA {
+    const Merge<T> merge(negative, o.scale, out.negatives.maxima[i]);
+    merge(totals[0], outputs.of[0][i]);
+    if constexpr (kMoments) merge(totals[K::kMoment], outputs.of[K::kMoment][i]);
+    if constexpr (kLabels) {
+      const Merge<T> merge_positive(positive, o.scale, out.positives.maxima[i]);
+      merge_positive(totals[K::kPositive], outputs.of[K::kPositive][i]);
+      if constexpr (kMoments) {
+        merge_positive(totals[K::kPositiveMoment], outputs.of[K::kPositiveMoment][i]);
+      }
+      outputs.of[K::kSimilarity][i] += totals[K::kSimilarity];
+    }
+  };
+  double totals[K::kCount];
   for (int64_t row = 0; row < view.rows; ++row) {
-    const T* similarity = buffer + row * o.tile;
-    Vec<T> maxima = broadcast(-kInfinity<T>);
-    Vec<T> sums{};
+    Vec<T> negatives = broadcast(-kInfinity<T>);
+    Vec<T> positives = negatives;
+    Vec<T> vectors[K::kCount] = {};
+    for (int64_t at = 0; at < view.columns; at += kLanes<T>) widen(row, at, negatives, positives);
+    const T negative = largest_lane<T>(negatives);
+    const T positive = largest_lane<T>(positives);
     for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
-      maxima = larger<T>(load(similarity + at), maxima);
+      add(row, at, broadcast(negative), broadcast(positive), vectors);
     }
-    const T maximum = largest_lane<T>(maxima);
-    for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
-      sums += above(load(similarity + at), broadcast(maximum));
-    }
-    const int64_t i = view.first_row + row;
-    merge<T>(maximum, sum_of_lanes<T>(sums), o.scale, out.maxima[i], out.sums[i]);
+    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = sum_of_lanes<T>(vectors[kind]);
+    put(view.first_row + row, negative, positive, totals);
   }
   if (!tile.columns) return;
   for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
-    Vec<T> maxima = broadcast(-kInfinity<T>);
-    Vec<T> sums{};
-    for (int64_t row = 0; row < view.rows; ++row) {
-      maxima = larger<T>(load(buffer + row * o.tile + at), maxima);
-    }
-    for (int64_t row = 0; row < view.rows; ++row) {
-      sums += above(load(buffer + row * o.tile + at), maxima);
-    }
+    Vec<T> negatives = broadcast(-kInfinity<T>);
+    Vec<T> positives = negatives;
+    Vec<T> vectors[K::kCount] = {};
+    for (int64_t row = 0; row < view.rows; ++row) widen(row, at, negatives, positives);
+    for (int64_t row = 0; row < view.rows; ++row) add(row, at, negatives, positives, vectors);
     for (int64_t lane = 0; lane < smaller(kLanes<T>, view.columns - at); ++lane) {
-      const int64_t j = view.first_column + at + lane;
-      merge<T>(maxima[lane], sums[lane], o.scale, out.maxima[j], out.sums[j]);
+      for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind][lane];
+      put(view.first_column + at + lane, negatives[lane], positives[lane], totals);
     }
   }
+}
+
+template <typename T, bool kMoments, bool kLabels>
+void sums_of(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
+             T* stored, T* scratch) {
+  const auto add =
+      out.negatives.maxima ? online_sums<T, kMoments, kLabels> : plain_sums<T, kMoments, kLabels>;
+  add(o, tile, out, stored, scratch);
 }
 
 template <typename T>
 void sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
           T* stored, T* scratch) {
-  if (out.maxima) {
-    o.labels ? online_sums<T, true>(o, tile, out, stored, scratch)
-             : online_sums<T, false>(o, tile, out, stored, scratch);
-  } else {
-    o.labels ? plain_sums<T, true>(o, tile, out, stored, scratch)
-             : plain_sums<T, false>(o, tile, out, stored, scratch);
-  }
+  const auto add = out.negatives.moments
+                       ? (o.labels ? sums_of<T, true, true> : sums_of<T, true, false>)
+                       : (o.labels ? sums_of<T, false, true> : sums_of<T, false, false>);
+  add(o, tile, out, stored, scratch);
 }
 
 // The weight G_ij from what `sums` would store: the exponential, or with kOnline the similarity.
 template <typename T, bool kOnline, bool kLabels>
-struct Weights {
+struct Weigh {
   const ContrastOperands<T>& o;
   const TileView<T>& view;
-  const T* coefficients;
-  const T* maxima;
-  const T* label_weights;
+  const ContrastWeights<T>& w;
 
   SIMCLR_BENCH_INLINE Vec<T> operator()(Vec<T> value, int64_t row, int64_t column,
                                         bool whole) const {
     const int64_t i = view.first_row + row;
     const int64_t j = view.first_column + column;
-    const Vec<T> of_columns = load(coefficients + j);
+    Vec<T> of_row = broadcast(w.negatives.coefficients[i]);
+    Vec<T> of_column = load(w.negatives.coefficients + j);
+    Mask<T> same{};
+    if constexpr (kLabels) {
+      same = load(o.labels + j) == o.labels[i];
+      of_row = same ? broadcast(w.positives.coefficients[i]) : of_row;
+      of_column = same ? load(w.positives.coefficients + j) : of_column;
+    }
     Vec<T> weight;
     if constexpr (kOnline) {
-      weight = exp2_of((value - maxima[i]) * o.scale) * coefficients[i] +
-               exp2_of((value - load(maxima + j)) * o.scale) * of_columns;
+      Vec<T> row_maximum = broadcast(w.negatives.maxima[i]);
+      Vec<T> column_maximum = load(w.negatives.maxima + j);
+      if constexpr (kLabels) {
+        row_maximum = same ? broadcast(w.positives.maxima[i]) : row_maximum;
+        column_maximum = same ? load(w.positives.maxima + j) : column_maximum;
+      }
+      weight = exp2_of((value - row_maximum) * o.scale) * of_row +
+               exp2_of((value - column_maximum) * o.scale) * of_column;
     } else {
-      weight = value * (of_columns + coefficients[i]);
+      weight = value * (of_column + of_row);
     }
-    if constexpr (kLabels) {
-      const Mask<T> same = load(o.labels + j) == o.labels[i];
-      weight -= keep<T>(same, load(label_weights + j) + label_weights[i]);
-    }
+    if constexpr (kLabels) weight -= keep<T>(same, load(w.constant + j) + w.constant[i]);
     if (__builtin_expect(!whole, 0)) weight = keep<T>(view.counts(row, column), weight);
     return weight;
   }
@@ -335,12 +426,11 @@ SIMCLR_BENCH_INLINE void add_product(const ContrastOperands<T>& o, const T* weig
 }
 
 template <typename T, bool kOnline, bool kLabels>
-void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const T* coefficients,
-                  const T* maxima, const T* label_weights, const T* stored, T* gradients,
-                  T* scratch) {
+void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
+                  const ContrastWeights<T>& weights, const T* stored, T* gradients, T* scratch) {
   const FlushDenormals flush;
   const TileView<T> view(o, tile);
-  const Weights<T, kOnline, kLabels> weight{o, view, coefficients, maxima, label_weights};
+  const Weigh<T, kOnline, kLabels> weight{o, view, weights};
   const int64_t stride = o.tile + kRowPadding;
   const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
@@ -379,12 +469,12 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const 
 }
 
 template <typename T>
-void gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const T* coefficients,
-              const T* maxima, const T* weights, const T* stored, T* gradients, T* scratch) {
-  const auto add = maxima
+void gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastWeights<T>& w,
+              const T* stored, T* gradients, T* scratch) {
+  const auto add = w.negatives.maxima
                        ? (o.labels ? add_gradient<T, true, true> : add_gradient<T, true, false>)
                        : (o.labels ? add_gradient<T, false, true> : add_gradient<T, false, false>);
-  add(o, tile, coefficients, maxima, weights, stored, gradients, scratch);
+  add(o, tile, w, stored, gradients, scratch);
 }
 
 // Half a vector of T as doubles, or for double the vector itself.
@@ -498,7 +588,7 @@ double finish(const ContrastOperands<T>& o, int64_t i, int64_t pair, double attr
 
 template <typename T>
 int64_t scratch(int64_t tile) {
-  return tile * (tile + kRowPadding + 2 * kLanes<T>);
+  return tile * (tile + kRowPadding + kMostKinds * kLanes<T>);
 }
 
 template <typename T>

@@ -6,7 +6,7 @@ global loss with respect to its own rows, which is what gathering the embeddings
 would give: averaged by DistributedDataParallel, the parameters get the gradient of the global
 batch, the temperature included.
 
-Exchanged are the embeddings and three numbers per row. No gradient travels: a row's gradient needs
+Exchanged are the embeddings and a few numbers per row. No gradient travels: a row's gradient needs
 the rows of others and their statistics, not their gradients. That holds as long as every process
 multiplies its loss by the same number before it calls backward.
 """
@@ -119,9 +119,10 @@ class _Share(torch.autograd.Function):
         ctx.implementation = implementation.__name__.rpartition(".")[2].removesuffix("_among")
         if not any(ctx.needs_input_grad):
             return share
-        # [3, 2 B] to [2, B, 3] and back, as embeddings travel.
-        mine = statistics.view(3, 2, -1).permute(1, 2, 0)
-        theirs = _gather_others(mine, pairs, group).permute(2, 0, 1).reshape(3, -1)
+        # [K, 2 B] to [2, B, K] and back, as embeddings travel.
+        kinds = statistics.shape[0]
+        mine = statistics.view(kinds, 2, -1).permute(1, 2, 0)
+        theirs = _gather_others(mine, pairs, group).permute(2, 0, 1).reshape(kinds, -1)
         gradients = implementation.backward_among(
             objective,
             z0,

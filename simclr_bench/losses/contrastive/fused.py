@@ -106,7 +106,7 @@ def forward_among(
 ) -> tuple[Tensor, Tensor]:
     """The loss of each row, compared with the rows of `others` [2, M / 2, D] too. [N]
 
-    And its statistics [3, N], to which `backward_among` wants those of `others` appended.
+    And its statistics [4, N], to which `backward_among` wants those of `others` appended.
     """
     loss, statistics = OPERATORS.contrast_forward(
         z0, z1, None, others, *_split(temperature), objective, normalize
@@ -176,10 +176,12 @@ def _fake_contrast_scale(
     return torch.empty_like(grad_z0), torch.empty_like(grad_z1), torch.empty_like(grad_temperature)
 
 
-def _fake_contrast_forward(z0: Tensor, z1: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+def _fake_contrast_forward(
+    z0: Tensor, z1: Tensor, labels: Tensor | None, *_: Any
+) -> tuple[Tensor, Tensor]:
     rows = z0.shape[0] + z1.shape[0]
     loss = z0.new_empty(rows, dtype=loss_dtype(z0))
-    return loss, z0.new_empty((3, rows), dtype=torch.float64)
+    return loss, z0.new_empty((4 if labels is None else 7, rows), dtype=torch.float64)
 
 
 def _fake_contrast_backward(
@@ -234,7 +236,9 @@ def _nt_xent_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None,
 def _fake_nt_xent_forward(
     z0: Tensor, z1: Tensor, temperature: float, normalize: bool
 ) -> tuple[Tensor, Tensor]:
-    return _fake_contrast_forward(z0, z1)
+    rows = 2 * z0.shape[0]
+    loss = z0.new_empty(rows, dtype=loss_dtype(z0))
+    return loss, z0.new_empty((3, rows), dtype=torch.float64)
 
 
 def _fake_nt_xent_backward(
