@@ -126,16 +126,12 @@ def _times_exp(weights: Tensor, log_sums: Tensor) -> Tensor:
     return (weights * torch.exp(-log_sums)).masked_fill(log_sums == -torch.inf, 0)
 
 
-def _to_inputs(
-    grad_u: Tensor, u: Tensor, norms: Tensor, tau: Tensor, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    """The gradients of the rows before normalizing, and of tau, from that of the rows after."""
-    # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
-    grad_tau = (u * grad_u).sum() / (-2 * tau)
-    if normalize:
-        along = (grad_u * u).sum(dim=1, keepdim=True).masked_fill(norms < EPSILON, 0)
-        grad_u = (grad_u - along * u) / norms.clamp_min(EPSILON)
-    return grad_u, grad_tau
+def _through_normalize(grad_u: Tensor, u: Tensor, norms: Tensor, normalize: bool) -> Tensor:
+    """The gradient of the rows before normalizing, from that of the rows after."""
+    if not normalize:
+        return grad_u
+    along = (grad_u * u).sum(dim=1, keepdim=True).masked_fill(norms < EPSILON, 0)
+    return (grad_u - along * u) / norms.clamp_min(EPSILON)
 
 
 class _Rows(torch.autograd.Function):
@@ -183,7 +179,8 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = _RowsGradient.apply(grad, *ctx.saved_tensors, *ctx.options)
+        learned = ctx.needs_input_grad[2]
+        gradients = _RowsGradient.apply(grad, *ctx.saved_tensors, *ctx.options, learned)
         return *gradients, None, None, None, None
 
 
@@ -205,7 +202,8 @@ class _RowsGradient(torch.autograd.Function):
         objective: Objective,
         normalize: bool,
         chunk_rows: int,
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        learned: bool,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         ctx.name = PUBLIC_NAMES[objective]
         u, norms = _unit_rows(z0, z1, normalize)
         n, dtype = len(u), loss_dtype(z0)
@@ -215,7 +213,8 @@ class _RowsGradient(torch.autograd.Function):
         pull = (-upstream * q).to(dtype)[:, None]
         softmax = _times_exp(torch.ones_like(q), positives[1]).to(dtype)[:, None]
         mean = (1 / counts.clamp_min(1)).to(dtype)[:, None]
-        grad_u = torch.zeros_like(u)
+        grad_u, grad_tau = torch.zeros_like(u), torch.zeros_like(tau) if learned else None
+        tops = negatives[0].masked_fill(negatives[0] == -torch.inf, 0)[:, None]
         right = u.to(dtype)
         for index, others in _chunks(objective, n, chunk_rows, u.device):
             similarities = u[index] @ u[others].T
@@ -226,6 +225,7 @@ class _RowsGradient(torch.autograd.Function):
                 shares *= softmax[index]
                 attracted = pull[index] * shares
                 attracted += shares.sub_(mean[index]).mul_(upstream[index, None].to(dtype))
+            above = similarities - tops[index] if learned else None
             weights = _exponentials(similarities, negatives[0, index, None], tau, dtype)
             weights *= push[index]
             if objective != "info_nce":
@@ -234,12 +234,18 @@ class _RowsGradient(torch.autograd.Function):
                 weights.scatter_(1, _pair_columns(index, others, n), pull[index])
             else:
                 weights = torch.where(alike, attracted, weights)
+            if grad_tau is not None and above is not None:
+                # A row's weights add up to 0, so that any number may be taken from its logits. This
+                # is -sum(u · grad_u) / (2 tau), but grad_u's rounding would outweigh a small sum.
+                grad_tau -= above.mul_(weights).sum()
             # Row terms, then column terms. The latter not from exp((s_ij - max_j) / tau): s_ij and
             # s_ji come from different products, and 1/tau magnifies their last digit.
             grad_u[index] += weights @ right[others]
             grad_u[others] += weights.T @ right[index]
-        grad_z, grad_tau = _to_inputs(grad_u / tau, u, norms, tau, normalize)
-        grad_z = grad_z.to(z0.dtype)
+        grad_u /= tau
+        if grad_tau is not None:
+            grad_tau /= tau * tau
+        grad_z = _through_normalize(grad_u, u, norms, normalize).to(z0.dtype)
         if z1 is None:
             return grad_z, None, grad_tau
         grad_z0, grad_z1 = grad_z.chunk(2)

@@ -12,7 +12,7 @@ from simclr_bench.losses.contrastive.chunked import (
     _as_tensor,
     _log_sum,
     _times_exp,
-    _to_inputs,
+    _through_normalize,
     _unit_rows,
 )
 from simclr_bench.losses.contrastive.reference import Objective
@@ -83,8 +83,10 @@ def backward_among(
         weights.scatter_(1, index[:, None], 0)
         weights.scatter_(1, pairs[:, None], -(q[index] + q[pairs])[:, None].to(weights.dtype))
         grad_u[index] = weights.to(u.dtype) @ every
-    grad_z, grad_tau = _to_inputs(grad_u / tau, u, norms, tau, normalize)
-    grad_z0, grad_z1 = grad_z.to(z0.dtype).chunk(2)
+    grad_u /= tau
+    # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
+    grad_tau = (u * grad_u).sum() / (-2 * tau)
+    grad_z0, grad_z1 = _through_normalize(grad_u, u, norms, normalize).to(z0.dtype).chunk(2)
     return grad_z0, grad_z1, grad_tau.double()
 
 
