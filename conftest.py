@@ -5,12 +5,19 @@ from pathlib import Path
 
 import pytest
 
-# As the command line does, and before torch is loaded: tests must not crawl on a busy machine.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
-pytest_plugins = ["tests.command"]
+pytest_plugins = ["tests.command", "benchmarks.options"]
 
 ROOT = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets up OpenMP before torch, which reads this once, is loaded. The user's setting wins."""
+    if config.getoption("benchmark_only", False):
+        # Unbound, two threads can end up on one core, and every parallel region waits for a tick.
+        os.environ.setdefault("OMP_PROC_BIND", "true")
+    else:
+        # As the command line does: tests must not crawl on a busy machine.
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -129,46 +129,40 @@ def peak_mib(function: Callable[[], object]) -> float:
 
 
 def measure(out: Path) -> None:
-    """Appends one record per cell and implementation to OUT/losses.jsonl."""
-    from benchmarks.losses import (
-        CUDA_GRID,
-        IMPLS,
-        TEMPERATURES,
-        gradient_error,
-        inputs,
-        loss_function,
-        step,
-    )
+    """Appends one record per cell and provider to OUT/losses.jsonl."""
+    from benchmarks.grid import CUDA_CELLS, CUDA_PROVIDERS
+    from benchmarks.providers import PROVIDERS
+    from benchmarks.truth import errors, exact, make_inputs, step
 
     facts = environment()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "losses.jsonl"
     with path.open("a") as file:
-        for cell in CUDA_GRID:
-            for impl in IMPLS:
-                x, y = inputs(cell, "cuda")
-                function = loss_function(cell.loss, impl)
-                error = gradient_error(cell, impl, x, y)
-                times = times_ms(lambda: step(function, x, y))  # noqa: B023
+        for cell in CUDA_CELLS:
+            inputs = make_inputs(cell, "cuda")
+            truth = exact(cell, inputs)
+            for name in CUDA_PROVIDERS:
+                function = PROVIDERS[name].builders[cell.loss](cell)
+                _, error = errors(truth, *step(function, inputs))
+                times = times_ms(lambda: step(function, inputs))  # noqa: B023
                 record = {
                     "loss": cell.loss,
-                    "impl": impl,
+                    "provider": name,
                     "mode": "forward and backward",
                     "rows": cell.rows,
                     "columns": cell.columns,
-                    "n": cell.n,
                     "dtype": cell.dtype,
-                    "temperature": TEMPERATURES[cell.loss],
+                    "temperature": cell.temperature,
                     "median_ms": statistics.median(times),
                     "times_ms": times,
-                    "peak_mib": peak_mib(lambda: step(function, x, y)),  # noqa: B023
+                    "peak_mib": peak_mib(lambda: step(function, inputs)),  # noqa: B023
                     "gradient_error": error,
                     "environment": facts,
                     "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 }
                 file.write(json.dumps(record) + "\n")
                 file.flush()
-                say(f"{cell} {impl}: {record['median_ms']:.3f} ms, gradient error {error:.1e}")
+                say(f"{cell} {name}: {record['median_ms']:.3f} ms, gradient error {error:.1e}")
     say(f"records appended to {path}")
 
 

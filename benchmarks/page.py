@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import table
+from benchmarks.grid import ACCURACY, MEMORY, SUITES
+from benchmarks.records import Record, latest, read
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "BENCHMARKS.md"
 
@@ -17,45 +21,114 @@ HEAD = """\
 <!-- Written by `make benchmarks` from the records under results/; never edited by hand. -->
 # Benchmarks
 
-`make bench` (`pytest --benchmark-only`) prints the default grid on your own machine: both losses,
-fused against chunked and against plain eager PyTorch, with the gradient's error beside the time.
-`make gpu` does the same on a CUDA machine and adds its records to `results/gpu/`.
+`make bench` (`pytest --benchmark-only`) races a quick grid on your own machine: both losses, ours
+against plain PyTorch and what else is installed, with the gradient's error beside the time.
+`pytest benchmarks -k "nt_xent and cpu" --benchmark-only` races the grid below, and
+`python -m benchmarks.run` what is no matter of time. `make gpu` adds its records to `results/gpu/`.
+
+One time is the loss and its gradients from raw inputs: to both views for NT-Xent, to the student
+for distillation (T = 4, alpha = 0.7). Every provider runs once a round, in rotating order, in one
+process; a ratio is a provider's time over ours in the same round, given as the median over rounds
+with its 95 % interval (order statistics). Rounds in which others used more than 6 % of the machine
+are discarded as long as 7 are left; "disturbed" counts those that had to be
+kept. Errors are relative, by norms, against float64.
 """
 
 NOTHING = """
 No records have been committed yet, so this page holds no numbers. GPU: not measured.
 """
 
+ALLOCATORS = {
+    "default": (
+        "glibc's own settings: what users get. They flatter us: every fresh N x N buffer costs "
+        "PyTorch a page fault per 4 kB, and we make no such buffer."
+    ),
+    "tuned": (
+        "The other side: `GLIBC_TUNABLES` set so that the process never gives memory back, which "
+        "spares eager those page faults."
+    ),
+}
 
-def read_records(results: Path) -> list[dict[str, Any]]:
-    """The records of every results/*/losses.jsonl, in the order of their files and lines."""
-    return [
-        json.loads(line)
-        for path in sorted(results.glob("*/losses.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+
+def read_gpu_records(results: Path) -> list[dict[str, Any]]:
+    """The records of results/gpu/losses.jsonl."""
+    path = results / "gpu" / "losses.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def render(records: Sequence[dict[str, Any]]) -> str:
-    """The page."""
+def _machine(record: Record) -> str:
+    facts = record.environment
+    kernels = facts.get("kernels") or "no compiled"
+    return (
+        f"{facts['cpu']}, {facts['cores']} cores, {record.cell.threads} threads, {kernels} kernels,"
+        f" torch {facts['packages']['torch']}, Python {facts['python']},"
+        f" commit {(facts['commit'] or '?')[:12]}{' (modified)' if facts['dirty'] else ''}"
+    )
+
+
+def _section(title: str, text: str, rows: table.Rows, records: Sequence[Record]) -> list[str]:
+    if not rows:
+        return []
+    machines = dict.fromkeys(_machine(record) for record in records)
+    peers = dict.fromkeys(r.package for r in records if not r.not_run)
+    notes = [f"Measured on: {'; '.join(machines)}.", f"Versions: {', '.join(peers)}."]
+    left_out = [f"- {line}" for line in table.left_out(records)]
+    body = ["", f"## {title}", "", *([text, ""] if text else []), *table.markdown(rows), ""]
+    return body + notes + (["", *left_out] if left_out else [])
+
+
+def render_cpu(records: Sequence[Record]) -> list[str]:
+    """The sections of the CPU: a table per suite and allocator."""
+    records = latest(records)
+    lines: list[str] = []
+    for suite in SUITES:
+        for allocator, text in ALLOCATORS.items():
+            found = [
+                r
+                for r in records
+                if (r.suite, r.cell.loss, r.allocator) == (suite.name, suite.loss, allocator)
+            ]
+            title = f"{suite.loss} on a CPU, {suite.name}, {allocator} allocator"
+            lines += _section(title, text, table.races(found), found)
+    for suite, title, show in (
+        (ACCURACY, "Gradient error by temperature", table.accuracies),
+        (MEMORY, "Peak memory above the inputs", table.peaks),
+    ):
+        found = [r for r in records if r.suite == suite.name]
+        lines += _section(title, "", show(found), found)
+    return lines
+
+
+def render_gpu(records: Sequence[dict[str, Any]]) -> list[str]:
+    """The section of the GPU."""
     if not records:
-        return HEAD + NOTHING
-    lines = ["", "| loss | size | dtype | impl | median ms (n) | gradient error | measured on |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+        return ["", "## GPU", "", "Not measured."]
+    rows = [
+        ["loss", "rows x columns", "dtype", "provider", "median ms (n)", "gradient error", "on"]
+    ]
     for record in records:
         facts = record["environment"]
-        cells = [
-            record["loss"],
-            f"{record['rows']} x {record['columns']}",
-            record["dtype"],
-            record["impl"],
-            f"{record['median_ms']:.3f} ({len(record['times_ms'])})",
-            f"{record['gradient_error']:.1e}",
-            f"{facts['gpu']}, torch {facts['torch']}, commit {(facts['commit'] or '?')[:12]}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return HEAD + "\n".join(lines) + "\n"
+        rows.append(
+            [
+                record["loss"],
+                f"{record['rows']} x {record['columns']}",
+                record["dtype"],
+                record["provider"],
+                f"{record['median_ms']:.3f} ({len(record['times_ms'])})",
+                f"{record['gradient_error']:.1e}",
+                f"{facts['gpu']}, torch {facts['torch']}, commit {(facts['commit'] or '?')[:12]}",
+            ]
+        )
+    return ["", "## GPU", "", *table.markdown(rows)]
+
+
+def render(results: Path) -> str:
+    """The page of a results directory."""
+    cpu, gpu = read(results / "cpu"), read_gpu_records(results)
+    if not cpu and not gpu:
+        return HEAD + NOTHING
+    return HEAD + "\n".join([*render_cpu(cpu), *render_gpu(gpu)]) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(read_records(ROOT / "results")))
+    PAGE.write_text(render(ROOT / "results"))

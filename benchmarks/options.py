@@ -1,0 +1,18 @@
+"""The options of the race's pytest front end (conftest.py), for the root conftest to load.
+
+Options that take a value must be known before the paths are: a conftest in a folder is too late.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.grid import SUITES
+
+NAMES = tuple(dict.fromkeys(suite.name for suite in SUITES))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("race")
+    group.addoption("--suite", action="append", choices=NAMES, help="suites to run (repeatable)")
+    group.addoption("--record", type=Path, metavar="DIR", help="append raw records to DIR/*.jsonl")

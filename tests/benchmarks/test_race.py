@@ -1,0 +1,111 @@
+"""The race on a cell too small to time: who runs, in which order, and what is recorded of it."""
+
+import pytest
+
+from benchmarks import providers, race, table
+from benchmarks.grid import ACCURACY, MEMORY, SUITES, Cell, Suite, nt_xent
+from benchmarks.providers import PROVIDERS, REMEDY, Provider
+from benchmarks.race import Contestant, Race, measure_errors
+
+TINY = Suite("tiny", (nt_xent(8, 4),), ("fused", "eager", "chunked"), rounds=9, patience_s=0.0)
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "SAMPLE_S", 0.0)
+
+
+def raced(suite: Suite) -> Race:
+    return Race(suite, suite.cells[0])
+
+
+def test_each_round_runs_everybody_once_and_the_first_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[str] = []
+
+    def sample(contestant: Contestant) -> None:
+        log.append(contestant.provider.name)
+        contestant.times_ms.append(1.0)
+
+    monkeypatch.setattr(Contestant, "sample", sample)
+    raced(TINY).run()
+    rounds = [log[i : i + 3] for i in range(0, len(log), 3)]
+    assert rounds[:3] == [
+        ["fused", "eager", "chunked"],
+        ["eager", "chunked", "fused"],
+        ["chunked", "fused", "eager"],
+    ]
+    assert rounds == rounds[:3] * 3
+
+
+def test_ratios_are_over_ours_in_the_same_kept_round() -> None:
+    entered = raced(TINY)
+    for runner, factor in zip(entered.runners, (1.0, 3.0, 2.0), strict=True):
+        runner.times_ms = [factor * (i + 1) for i in range(9)]
+    entered.foreign = [0.0] * 7 + [0.5, 0.5]
+    ours, eager, chunked = entered.records()
+    assert ours.times_ms == (1, 2, 3, 4, 5, 6, 7) and ours.rounds_discarded == 2
+    assert eager.ratios == pytest.approx([3] * 7) and chunked.ratios == pytest.approx([2] * 7)
+    assert eager.foreign_cpu == (0.0,) * 7
+
+
+def test_a_record_says_what_was_measured_where() -> None:
+    for found in raced(TINY).run():
+        assert found.not_run is None and len(found.times_ms) in {7, 8, 9}
+        assert found.gradient_error is not None and found.gradient_error < 1e-5
+        assert found.cell.threads == 2
+        assert {
+            "commit",
+            "dirty",
+            "python",
+            "packages",
+            "cpu",
+            "cores",
+            "kernels",
+            "variables",
+        } <= {*found.environment}
+        assert found.package.split()[1][0].isdigit()
+
+
+def test_a_peer_that_is_not_installed_is_listed_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    absent = Provider("peer", PROVIDERS["eager"].builders, package="peer", module="no_such_module")
+    monkeypatch.setitem(providers.PROVIDERS, "peer", absent)
+    suite = Suite("tiny", TINY.cells, ("fused", "peer"), rounds=7, patience_s=0.0)
+    ours, peer = raced(suite).run()
+    assert ours.not_run is None
+    assert peer.not_run == f"absent (No module named 'no_such_module'): {REMEDY}"
+    assert table.left_out([ours, peer]) == [f"peer: {peer.not_run}"]
+    assert table.races([ours, peer])[1][2] == "absent"
+
+
+def test_a_size_that_a_peer_cannot_run_is_listed() -> None:
+    cubic = PROVIDERS["pytorch-metric-learning"]
+    assert cubic.why_not(nt_xent(512, 64)) == "runs up to 256 rows"
+
+
+def test_ours_must_run() -> None:
+    suite = Suite("tiny", (nt_xent(512, 4),), ("pytorch-metric-learning", "eager"))
+    with pytest.raises(RuntimeError, match="pytorch-metric-learning: runs up to 256 rows"):
+        raced(suite)
+
+
+def test_errors_alone_are_records_too() -> None:
+    cell = nt_xent(64, 16, temperature=0.0125)
+    ours, eager = measure_errors(ACCURACY, cell)
+    assert ours.suite == "accuracy" and not ours.times_ms
+    assert ours.gradient_error is not None and eager.gradient_error is not None
+
+
+@pytest.mark.parametrize("suite", [*SUITES, ACCURACY, MEMORY], ids=lambda s: f"{s.name}-{s.loss}")
+def test_every_suite_names_providers_of_its_loss_and_cells_once(suite: Suite) -> None:
+    assert len(set(suite.cells)) == len(suite.cells)
+    for name in suite.providers:
+        assert suite.loss in PROVIDERS[name].builders
+
+
+def test_a_suite_has_one_loss() -> None:
+    with pytest.raises(ValueError, match="one loss per suite"):
+        Suite("mixed", (nt_xent(8, 4), Cell("distillation", 8, 4)), ("fused",))
