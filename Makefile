@@ -6,6 +6,7 @@
 #   make lint        formatters, linters, type checker
 #   make bench       the default benchmark grid
 #   make benchmarks  write BENCHMARKS.md from the records under results/
+#   make mutations   plant bugs one by one; each must make a test fail (half an hour)
 #   make gpu         on a machine with a GPU: test and time the CUDA operators with $PYTHON
 #   make clean       remove what was built; .venv stays
 
@@ -21,7 +22,7 @@ CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES))
 # A module that was deleted by hand is built again.
 $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
 
-.PHONY: reproduce test build lint format bench benchmarks gpu clean
+.PHONY: reproduce test build lint format bench benchmarks mutations gpu clean
 
 reproduce: build
 	$(BIN)/simclr-bench reproduce --table 4
@@ -47,6 +48,9 @@ benchmarks: $(VENV)/.done
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only
+
+mutations: build
+	$(BIN)/python -m tests.mutations
 
 gpu:
 	@$(PYTHON) -m benchmarks.gpu --out $(GPU_OUT)

@@ -112,11 +112,12 @@ def check_extension() -> Check:
     if info is None:
         found = "not built: the losses run on the slower pure-PyTorch path"
         return Check("extension", "note", found, f"install a C++ compiler, then {REBUILD}")
+    cpu = f"CPU kernels ({extension.cpu_capability})"
     if info["cuda"] is None:
         remedy = f"for CUDA kernels put nvcc on PATH, then {REBUILD}"
-        return Check("extension", "ok", f"CPU kernels, {info['compiler']}", remedy)
+        return Check("extension", "ok", f"{cpu}, {info['compiler']}", remedy)
     architectures = ", ".join(info["architectures"])
-    found = f"CPU and CUDA {info['cuda']} kernels for {architectures}, {info['compiler']}"
+    found = f"{cpu}, CUDA {info['cuda']} kernels for {architectures}, {info['compiler']}"
     return Check("extension", "ok", found)
 
 

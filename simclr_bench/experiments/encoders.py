@@ -32,6 +32,7 @@ class EmbeddedEncoder:
             ),
             "nt_xent": self._impl,
             "extension": self._extension["source_hash"] if self._extension else None,
+            "instructions": compiled_extension().cpu_capability,
             "torch": version("torch"),
         }
 

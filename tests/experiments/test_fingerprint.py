@@ -39,7 +39,7 @@ def test_a_change_in_what_no_job_executes_does_not(copy: Path, path: str) -> Non
 
 def test_the_losses_determine_the_encoder(copy: Path) -> None:
     before = fingerprint.source_fingerprint("simclr_bench.training.pretrain")
-    touch(copy / "losses" / "chunked.py")
+    touch(copy / "losses" / "contrastive" / "chunked.py")
     assert fingerprint.source_fingerprint("simclr_bench.training.pretrain") != before
 
 

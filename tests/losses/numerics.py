@@ -59,7 +59,7 @@ def assert_as_accurate_as(cases: Iterable[Case], *, factor: float = 2.0) -> None
     The error of a draw is its largest, relative to the largest element of the exact result; where
     that is 0, to the mean of the other draws; where all are, to the terms that cancel. A single
     number, such as a temperature's gradient, may come close to 0 in any draw, and its relative
-    error has no mean: its draws are all judged by their mean size.
+    error has no mean: its draws are all judged by the largest of them.
 
     Args:
         cases: Several draws of one case.
@@ -70,7 +70,7 @@ def assert_as_accurate_as(cases: Iterable[Case], *, factor: float = 2.0) -> None
     typical = sum(case.size for case in cases) / len(cases)
     tiny = torch.finfo(torch.float64).tiny
     # The noise is some roundings of those terms: 64, for those who state one.
-    of_number = typical if cases[0].exact.dim() == 0 else 0.0
+    of_number = max(case.size for case in cases) if cases[0].exact.dim() == 0 else 0.0
     sizes = [of_number or case.size or typical or case.noise * 2**46 or tiny for case in cases]
 
     def mean_error(results: list[Tensor]) -> float:

@@ -11,8 +11,8 @@ from simclr_bench.losses.chunks import rows_per_chunk
 from simclr_bench.losses.contrastive.chunked import (
     _as_tensor,
     _log_sum,
-    _times_exp,
     _through_normalize,
+    _times_exp,
     _unit_rows,
 )
 from simclr_bench.losses.contrastive.reference import Objective
