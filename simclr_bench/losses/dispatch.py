@@ -66,8 +66,11 @@ def check_learnable_temperature(
     if temperature.dtype not in DTYPES:
         wanted = "float16, bfloat16, float32 or float64"
         raise ValueError(f"{op}: temperature must be {wanted}, got {temperature.dtype}")
-    if device is not None and temperature.device not in (device, torch.device("cpu")):
-        raise ValueError(f"{op}: temperature must be on {device} or cpu, got {temperature.device}")
+    places = [] if device is None else sorted({str(device), "cpu"})
+    if places and str(temperature.device) not in places:
+        raise ValueError(
+            f"{op}: temperature must be on {' or '.join(places)}, got {temperature.device}"
+        )
     return temperature
 
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 # Half types differ from float32 by the rounding of their inputs and gradients only: for them, one
 # temperature at which similarities matter to their last digit and one at which they do not.
@@ -89,26 +88,6 @@ def rows_and_gradients(
     leaves = [x.detach().clone().requires_grad_() for x in inputs]
     rows = loss(*leaves)
     return [rows.detach(), *torch.autograd.grad(rows, leaves, upstream.to(rows.dtype))]
-
-
-def exact_nt_xent(z0: Tensor, z1: Tensor, temperature: float, *, normalize: bool = True) -> Tensor:
-    """NT-Xent per row in float64 with the positive left out of the sum; gradients by autograd.
-
-    As a truth the printed formula is not enough: once the positive has all the mass it returns the
-    rounding of 1, also in float64.
-    """
-    z = torch.cat([z0, z1]).double()
-    if normalize:
-        z = functional.normalize(z, dim=1)
-    pairs = z0.shape[0]
-    logits = z @ z.T / temperature
-    itself = torch.eye(2 * pairs, dtype=torch.bool, device=z.device)
-    positive = itself.roll(pairs, dims=1)
-    negatives = logits.masked_fill(itself | positive, -torch.inf)
-    if pairs == 1:
-        return 0 * logits[positive]
-    gaps = torch.logsumexp(negatives, dim=1) - logits[positive]
-    return torch.logaddexp(gaps, torch.zeros_like(gaps))
 
 
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

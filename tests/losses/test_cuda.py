@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
-from tests.losses.contrastive import test_nt_xent
+from tests.losses.contrastive import family
 from tests.losses.distillation import test_distillation
 from tests.losses.numerics import CASES, assert_as_accurate_as, random
 
@@ -13,21 +13,28 @@ pytestmark = pytest.mark.gpu
 
 
 # 129 x 300: rows and columns past one block of threads; 8 rows per block do not divide 258.
-@pytest.mark.parametrize("shape", [*test_nt_xent.SHAPES, (129, 300)], ids=str)
-@pytest.mark.parametrize("regime", test_nt_xent.REGIMES)
+@pytest.mark.parametrize("shape", [*family.SHAPES, (129, 300)], ids=str)
+@pytest.mark.parametrize("regime", family.REGIMES)
 @pytest.mark.parametrize(("dtype", "temperature"), CASES)
 def test_nt_xent_is_no_less_accurate_than_the_formula(
     shape: tuple[int, int], regime: str, temperature: float, dtype: torch.dtype
 ) -> None:
-    cases = test_nt_xent.draws("fused", regime, temperature, dtype, shape, device="cuda")
+    cases = family.draws("nt_xent", "fused", regime, temperature, dtype, shape, device="cuda")
     for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
 
 
-@pytest.mark.parametrize("temperature", test_nt_xent.TEMPERATURES)
+@pytest.mark.parametrize("temperature", family.TEMPERATURES)
 def test_rows_as_given_are_no_less_accurate_than_the_formula(temperature: float) -> None:
-    cases = test_nt_xent.draws(
-        "fused", "random", temperature, torch.float32, (33, 7), normalize=False, device="cuda"
+    cases = family.draws(
+        "nt_xent",
+        "fused",
+        "random",
+        temperature,
+        torch.float32,
+        (33, 7),
+        normalize=False,
+        device="cuda",
     )
     for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
