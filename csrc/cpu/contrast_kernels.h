@@ -112,6 +112,64 @@ SIMCLR_BENCH_INLINE void for_each_block(const ContrastOperands<T>& o, const Tile
   }
 }
 
+// Half a vector of T as doubles, or for double the vector itself.
+template <typename T>
+struct Wide;
+template <>
+struct Wide<double> {
+  static constexpr int64_t kStep = kLanes<double>;
+  static SIMCLR_BENCH_INLINE Vec<double> read(const double* p) { return load(p); }
+  static SIMCLR_BENCH_INLINE void write(double* p, Vec<double> v) { store(p, v); }
+};
+template <>
+struct Wide<float> {
+  typedef float half __attribute__((vector_size(kVectorBytes / 2)));
+  static constexpr int64_t kStep = kLanes<double>;
+  static SIMCLR_BENCH_INLINE Vec<double> read(const float* p) {
+    half v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return __builtin_convertvector(v, Vec<double>);
+  }
+  static SIMCLR_BENCH_INLINE void write(float* p, Vec<double> v) {
+    const half narrow = __builtin_convertvector(v, half);
+    __builtin_memcpy(p, &narrow, sizeof(narrow));
+  }
+};
+
+// A sum of vectors, lane by lane. In double where a moment is divided by a sum: what both round
+// when many rows coincide would otherwise not cancel.
+template <typename T, bool kWide>
+class Accumulator {
+ public:
+  SIMCLR_BENCH_INLINE void add(Vec<T> v) { sum_ += v; }
+  SIMCLR_BENCH_INLINE double lane(int64_t i) const { return sum_[i]; }
+  SIMCLR_BENCH_INLINE double total() const { return sum_of_lanes<T>(sum_); }
+
+ private:
+  Vec<T> sum_{};
+};
+template <typename T>
+class Accumulator<T, true> {
+ public:
+  SIMCLR_BENCH_INLINE void add(Vec<T> v) {
+    T lanes[kLanes<T>];
+    store(lanes, v);
+    for (int64_t part = 0; part < kParts; ++part)
+      sums_[part] += Wide<T>::read(lanes + part * kStep);
+  }
+  SIMCLR_BENCH_INLINE double lane(int64_t i) const { return sums_[i / kStep][i % kStep]; }
+  SIMCLR_BENCH_INLINE double total() const {
+    Vec<double> sum = sums_[0];
+    for (int64_t part = 1; part < kParts; ++part) sum += sums_[part];
+    return sum_of_lanes<double>(sum);
+  }
+
+ private:
+  static constexpr int64_t kStep = Wide<T>::kStep;
+  static constexpr int64_t kParts = kLanes<T> / kStep;
+  Vec<double> sums_[kParts] = {};
+};
+
 // Which vectors are added up over a row, one after the other.
 template <bool kMoments, bool kLabels>
 struct Kinds {
@@ -167,14 +225,16 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
   constexpr int64_t kinds = Kinds<kMoments, kLabels>::kCount;
   const Outputs<T> outputs = outputs_of<T, kMoments, kLabels>(out);
   const TileView<T> view(o, tile);
-  T* row_sums = scratch;  // [tile, kinds, lanes]
-  for (int64_t i = 0; i < o.tile * kinds * kLanes<T>; ++i) row_sums[i] = 0;
-  Vec<T> column_sums[kinds][2] = {};
+  using Sum = Accumulator<T, kMoments>;
+  static_assert(sizeof(Sum) <= 2 * kLanes<T> * sizeof(T));
+  Sum* row_sums = reinterpret_cast<Sum*>(scratch);  // [tile, kinds]
+  for (int64_t i = 0; i < o.tile * kinds; ++i) row_sums[i] = Sum();
+  Sum column_sums[kinds][2];
   const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
-      T* sums = row_sums + (row + r) * kinds * kLanes<T>;
+      Sum* sums = row_sums + (row + r) * kinds;
 #pragma GCC unroll 2
       for (int64_t half = 0; half < 2; ++half) {
         const int64_t at = column + half * kLanes<T>;
@@ -193,37 +253,37 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
         Vec<T> parts[kinds];
         split<T, kMoments, kLabels>(e, similarity, same, parts);
         block[r][half] = parts[0];
-        for (int64_t kind = 1; kind < kinds; ++kind) {
-          T* sum = sums + kind * kLanes<T>;
-          store(sum, load(sum) + parts[kind]);
-          column_sums[kind][half] += parts[kind];
+        for (int64_t kind = kMoments ? 0 : 1; kind < kinds; ++kind) {
+          sums[kind].add(parts[kind]);
+          column_sums[kind][half].add(parts[kind]);
         }
       }
-      store(sums, load(sums) + (block[r][0] + block[r][1]));
+      if constexpr (!kMoments) sums[0].add(block[r][0] + block[r][1]);
     }
     // In pairs, so that a column's sum has an eighth as many steps.
+    if constexpr (!kMoments) {
 #pragma GCC unroll 2
-    for (int64_t half = 0; half < 2; ++half) {
-      Vec<T> above{};
+      for (int64_t half = 0; half < 2; ++half) {
+        Vec<T> above{};
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < kRowStep; r += 2) above += block[r][half] + block[r + 1][half];
-      column_sums[0][half] += above;
+        for (int64_t r = 0; r < kRowStep; r += 2) above += block[r][half] + block[r + 1][half];
+        column_sums[0][half].add(above);
+      }
     }
   };
   const auto finish_panel = [&](int64_t column) SIMCLR_BENCH_LAMBDA {
     for (int64_t kind = 0; kind < kinds; ++kind) {
       for (int64_t lane = 0; tile.columns && lane < kPanel<T>; ++lane) {
         outputs.of[kind][view.first_column + column + lane] +=
-            column_sums[kind][lane / kLanes<T>][lane % kLanes<T>];
+            column_sums[kind][lane / kLanes<T>].lane(lane % kLanes<T>);
       }
-      column_sums[kind][0] = column_sums[kind][1] = Vec<T>{};
+      column_sums[kind][0] = column_sums[kind][1] = Sum();
     }
   };
   for_each_block<T>(o, view, visit, finish_panel);
   for (int64_t row = 0; row < view.rows; ++row) {
     for (int64_t kind = 0; kind < kinds; ++kind) {
-      outputs.of[kind][view.first_row + row] +=
-          sum_of_lanes<T>(load(row_sums + (row * kinds + kind) * kLanes<T>));
+      outputs.of[kind][view.first_row + row] += row_sums[row * kinds + kind].total();
     }
   }
 }
@@ -274,6 +334,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
 
   // Row i against a vector of columns, or column i against a vector of rows.
   using K = Kinds<kMoments, kLabels>;
+  using Sum = Accumulator<T, kMoments>;
   const auto same_label = [&](int64_t row, int64_t column) SIMCLR_BENCH_LAMBDA {
     Mask<T> same{};
     if constexpr (kLabels) {
@@ -294,7 +355,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
                            }
                          };
   const auto add = [&](int64_t row, int64_t column, Vec<T> negative, Vec<T> positive,
-                       Vec<T>* totals) SIMCLR_BENCH_LAMBDA {
+                       Sum* totals) SIMCLR_BENCH_LAMBDA {
     const Vec<T> similarity = load(buffer + row * o.tile + column);
     const Mask<T> same = same_label(row, column);
     Vec<T> maximum = negative;
@@ -303,7 +364,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
     Vec<T> parts[K::kCount];
     split<T, kMoments, kLabels>(exp2_of((similarity - maximum) * o.scale),
                                 similarity == -kInfinity<T> ? Vec<T>{} : similarity, same, parts);
-    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] += parts[kind];
+    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind].add(parts[kind]);
   };
   const Outputs<T> outputs = outputs_of<T, kMoments, kLabels>(out);
   const auto put = [&](int64_t i, T negative, T positive,
@@ -324,25 +385,25 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
   for (int64_t row = 0; row < view.rows; ++row) {
     Vec<T> negatives = broadcast(-kInfinity<T>);
     Vec<T> positives = negatives;
-    Vec<T> vectors[K::kCount] = {};
+    Sum vectors[K::kCount];
     for (int64_t at = 0; at < view.columns; at += kLanes<T>) widen(row, at, negatives, positives);
     const T negative = largest_lane<T>(negatives);
     const T positive = largest_lane<T>(positives);
     for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
       add(row, at, broadcast(negative), broadcast(positive), vectors);
     }
-    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = sum_of_lanes<T>(vectors[kind]);
+    for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind].total();
     put(view.first_row + row, negative, positive, totals);
   }
   if (!tile.columns) return;
   for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
     Vec<T> negatives = broadcast(-kInfinity<T>);
     Vec<T> positives = negatives;
-    Vec<T> vectors[K::kCount] = {};
+    Sum vectors[K::kCount];
     for (int64_t row = 0; row < view.rows; ++row) widen(row, at, negatives, positives);
     for (int64_t row = 0; row < view.rows; ++row) add(row, at, negatives, positives, vectors);
     for (int64_t lane = 0; lane < smaller(kLanes<T>, view.columns - at); ++lane) {
-      for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind][lane];
+      for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind].lane(lane);
       put(view.first_column + at + lane, negatives[lane], positives[lane], totals);
     }
   }
@@ -397,7 +458,8 @@ struct Weigh {
     } else {
       weight = value * (of_column + of_row);
     }
-    if constexpr (kLabels) weight -= keep<T>(same, load(w.constant + j) + w.constant[i]);
+    if constexpr (kLabels)
+      weight = rounded(weight) - keep<T>(same, load(w.constant + j) + w.constant[i]);
     if (__builtin_expect(!whole, 0)) weight = keep<T>(view.counts(row, column), weight);
     return weight;
   }
@@ -476,30 +538,6 @@ void gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const Cont
                        : (o.labels ? add_gradient<T, false, true> : add_gradient<T, false, false>);
   add(o, tile, w, stored, gradients, scratch);
 }
-
-// Half a vector of T as doubles, or for double the vector itself.
-template <typename T>
-struct Wide;
-template <>
-struct Wide<double> {
-  static constexpr int64_t kStep = kLanes<double>;
-  static SIMCLR_BENCH_INLINE Vec<double> read(const double* p) { return load(p); }
-  static SIMCLR_BENCH_INLINE void write(double* p, Vec<double> v) { store(p, v); }
-};
-template <>
-struct Wide<float> {
-  typedef float half __attribute__((vector_size(kVectorBytes / 2)));
-  static constexpr int64_t kStep = kLanes<double>;
-  static SIMCLR_BENCH_INLINE Vec<double> read(const float* p) {
-    half v;
-    __builtin_memcpy(&v, p, sizeof(v));
-    return __builtin_convertvector(v, Vec<double>);
-  }
-  static SIMCLR_BENCH_INLINE void write(float* p, Vec<double> v) {
-    const half narrow = __builtin_convertvector(v, half);
-    __builtin_memcpy(p, &narrow, sizeof(narrow));
-  }
-};
 
 template <typename T>
 double length(const T* z, int64_t dim) {
@@ -588,7 +626,7 @@ double finish(const ContrastOperands<T>& o, int64_t i, int64_t pair, double attr
 
 template <typename T>
 int64_t scratch(int64_t tile) {
-  return tile * (tile + kRowPadding + kMostKinds * kLanes<T>);
+  return tile * (tile + kRowPadding + kMostKinds * 2 * kLanes<T>);
 }
 
 template <typename T>

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd import forward_ad
 
 from simclr_bench import (
@@ -111,46 +111,10 @@ def test_forward_mode_through_the_temperature_is_refused_too(objective: str) -> 
 def test_a_parameter_is_learned_with_the_module() -> None:
     module = NTXentLoss(nn.Parameter(torch.tensor(0.5)), impl="chunked")
     assert list(module.state_dict()) == ["temperature"]
-    assert repr(module) == "NTXentLoss(temperature=0.5, impl='chunked')"
+    assert repr(module) == ("NTXentLoss(temperature=0.5, gather_distributed=False, impl='chunked')")
     z0, z1 = random(4, 3, seed=1), random(4, 3, seed=2)
     module(z0, z1).backward()
     (parameter,) = module.parameters()
     tau = torch.tensor(0.5, requires_grad=True)
     nt_xent(z0, z1, tau, impl="reference").backward()
     torch.testing.assert_close(parameter.grad, tau.grad)
-
-
-def test_until_there_are_operators_auto_is_chunked_and_fused_is_refused() -> None:
-    """Fails when `fused.rows` lands: goes then, together with what it tests in api.py."""
-    tau = torch.tensor(0.1)
-    refused = "no compiled operator yet"
-    for objective in OBJECTIVES:
-        got = loss_of(objective, "auto")(Z, Z, tau)
-        assert torch.equal(got, loss_of(objective, "chunked")(Z, Z, tau))
-        with pytest.raises(RuntimeError, match=refused):
-            loss_of(objective, "fused")(Z, Z, tau)
-
-
-class Recorder:
-    """A `fused` with `reduced`, that writes down what it is asked for."""
-
-    rows = None
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, float, int]] = []
-
-    def reduced(
-        self, objective: str, z0: Tensor, z1: Any, temperature: Any, *, normalize: bool,
-        labels: Any, weight: float, workspace_mb: int,
-    ) -> Tensor:  # fmt: skip
-        self.asked.append((objective, weight, workspace_mb))
-        return torch.tensor(12 * weight)
-
-
-def test_reduced_is_asked_for_the_weighted_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = Recorder()
-    monkeypatch.setattr("simclr_bench.losses.contrastive.api.fused", recorder)
-    assert nt_xent(Z, Z, impl="fused", workspace_mb=8).item() == 2
-    assert info_nce(Z, Z, impl="fused", reduction="sum").item() == 12
-    assert supervised_contrastive(Z, LABELS, impl="fused").item() == 6  # two of three rows
-    assert recorder.asked == [("nt_xent", 1 / 6, 8), ("info_nce", 1.0, 32), ("supervised", 1.0, 32)]

@@ -1,0 +1,134 @@
+"""The compiled engine at sizes of several tiles, with every instruction set of this machine."""
+
+import importlib
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from simclr_bench.losses.contrastive import fused
+from tests.losses.contrastive.family import OBJECTIVES, REGIMES, class_labels, exact_of, loss_of
+from tests.losses.numerics import Case, assert_as_accurate_as, random, rows_and_gradients
+
+ENGINE = importlib.import_module("simclr_bench._C")
+OPERATORS = torch.ops.simclr_bench
+
+# Blocks have 64 rows, or 128 from 256 pairs on with rows up to 512 long. 130 pairs: two full blocks
+# and one of two rows; 300: the last block is not full, nor is its last panel of columns. 9 x 600:
+# products of rows in three parts, the last short.
+SHAPES = [(130, 5), (300, 17), (9, 600)]
+SEEDS = range(3)
+
+
+@pytest.fixture(params=ENGINE.supported_cpu_capabilities())
+def cpu_capability(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = ENGINE.cpu_capability()
+    ENGINE.set_cpu_capability(request.param)
+    yield request.param
+    ENGINE.set_cpu_capability(before)
+
+
+# At 0.1 exponentials are taken as they are, at 0.005 each row's maximum is taken out.
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
+@pytest.mark.parametrize("regime", ["random", "converged", "duplicates"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_less_accurate_than_the_formula(
+    cpu_capability: str, objective: str, shape: tuple[int, int], regime: str, temperature: float
+) -> None:
+    draws = []
+    for seed in SEEDS:
+        views = REGIMES[regime](random(*shape, seed=seed), random(*shape, seed=100 + seed))
+        inputs = (*(z.float() for z in views), torch.tensor(temperature))
+        upstream = random(2 * shape[0], seed=200 + seed)
+        got = rows_and_gradients(loss_of(objective, "fused"), inputs, upstream)
+        naive = rows_and_gradients(loss_of(objective, "reference"), inputs, upstream)
+        exact = rows_and_gradients(exact_of(objective), tuple(z.double() for z in inputs), upstream)
+        draws.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
+    for quantity in zip(*draws, strict=True):
+        assert_as_accurate_as(quantity)
+
+
+def reduced(objective: str, z0: Tensor, z1: Tensor, tau: Tensor, workspace_mb: float) -> Tensor:
+    labels = None
+    if objective == "supervised":
+        z0, z1, labels = torch.cat([z0, z1]), None, class_labels(2 * len(z0))
+    return fused.reduced(
+        objective, z0, z1, tau, normalize=True, mean=True, workspace_mb=workspace_mb, labels=labels
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_tiles_that_are_kept_change_no_bit(
+    cpu_capability: str, objective: str, temperature: float
+) -> None:
+    """None fits, some do, all do."""
+    inputs = (*(random(150, 9, seed=s).float() for s in (1, 2)), torch.tensor(temperature))
+
+    def with_workspace(workspace_mb: float) -> list[Tensor]:
+        return rows_and_gradients(
+            lambda *x: reduced(objective, *x, workspace_mb), inputs, torch.tensor(1.0)
+        )
+
+    results = [with_workspace(workspace_mb) for workspace_mb in (0, 0.1, 32)]
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_gradient_made_in_the_forward_is_that_of_the_rows(
+    objective: str, temperature: float
+) -> None:
+    inputs = (
+        *(random(70, 9, seed=s) for s in (1, 2)),
+        torch.tensor(temperature, dtype=torch.float64),
+    )
+    got = rows_and_gradients(
+        lambda *x: reduced(objective, *x, 1), inputs, torch.tensor(3.0, dtype=torch.float64)
+    )
+    rows = loss_of(objective, "fused")
+    count = 140
+    if objective == "supervised":
+        labels = class_labels(140)
+        count = int(((labels[:, None] == labels).sum(dim=1) > 1).sum())
+    want = rows_and_gradients(
+        lambda *x: rows(*x).sum() / count, inputs, torch.tensor(3.0, dtype=torch.float64)
+    )
+    for one, other in zip(got, want, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13)
+
+
+def test_without_a_gradient_to_make_none_is_made() -> None:
+    z0, z1 = random(4, 3, seed=1), random(4, 3, seed=2)
+    options = 0.1, None, "nt_xent", True, True
+    loss, *gradients = OPERATORS.contrast(z0, z1, None, *options, False, 0)
+    assert [gradient.numel() for gradient in gradients] == [0, 0, 0]
+    assert torch.equal(loss, OPERATORS.contrast(z0, z1, None, *options, True, 0)[0])
+    with torch.no_grad():
+        assert fused.reduced(
+            "nt_xent", z0.requires_grad_(), z1, 0.1, normalize=True, mean=True, workspace_mb=1
+        ).equal(loss)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (33, 70), (130, 5)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nothing_is_read_or_written_beside_the_tensors(
+    cpu_capability: str, shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """Inputs lie between NaN, at an odd offset; an operator that reads beside them returns NaN."""
+
+    def between_nan(z: Tensor) -> Tensor:
+        room = torch.full((z.numel() + 131,), torch.nan, dtype=z.dtype)
+        inside = room[67 : 67 + z.numel()].view(z.shape)
+        inside.copy_(z)
+        return inside
+
+    z0, z1 = (random(*shape, seed=seed, dtype=dtype) for seed in (1, 2))
+    options = 0.1, None, "nt_xent", True, True, True, 2**20
+    want = OPERATORS.contrast(z0, z1, None, *options)
+    got = OPERATORS.contrast(between_nan(z0), between_nan(z1), None, *options)
+    assert all(map(torch.equal, got, want))
+    assert all(x.isfinite().all() for x in got)
