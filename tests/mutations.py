@@ -1,0 +1,228 @@
+"""`make mutations`: plants bugs one by one and demands that a test notices each.
+
+    python -m tests.mutations [NAME ...]
+
+Works on a copy of the checkout, builds it without CUDA, applies one mutation at a time, rebuilds
+where C++ changed, and runs the tests named beside it. Prints a table; exit code 1 if a bug lives.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CONTRASTIVE = "tests/losses/contrastive"
+DISTILLATION = "tests/losses/distillation"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug to plant.
+
+    Attributes:
+        name: What is broken.
+        file: Where, from the root.
+        old: Text that stands there exactly once.
+        new: What stands there instead.
+        tests: What must notice, as pytest takes it.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+KERNELS = "csrc/cpu/contrast_kernels.h"
+ENGINE = "csrc/cpu/contrast.cpp"
+
+MUTATIONS = (
+    Mutation(
+        "column sums: a tile serves its rows only",
+        KERNELS,
+        "      for (int64_t lane = 0; tile.columns && lane < kPanel<T>; ++lane) {",
+        "      for (int64_t lane = 0; false && lane < kPanel<T>; ++lane) {",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "edge-tile mask: rows that do not exist count",
+        KERNELS,
+        "    Mask<T> mask = numbers < static_cast<T>(row < rows ? columns : 0);",
+        "    Mask<T> mask = numbers < static_cast<T>(columns);",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "edge-tile mask: columns that do not exist count",
+        KERNELS,
+        "    Mask<T> mask = numbers < static_cast<T>(row < rows ? columns : 0);",
+        "    Mask<T> mask = numbers < static_cast<T>(row < rows ? 1 << 20 : 0);",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "self mask: a row is its own negative",
+        KERNELS,
+        "    if (diagonal) mask &= numbers != static_cast<T>(row);",
+        "    if (diagonal) mask &= numbers != static_cast<T>(row + 1);",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "positive term: half of its pull",
+        ENGINE,
+        "pair != i ? missed[i] + missed[pair] : 0.0;",
+        "pair != i ? missed[i] : 0.0;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "gradient: the transposed half of a tile is lost",
+        KERNELS,
+        "  if (tile.columns) {\n    add_product<T>(o, scratch, 1, stride,",
+        "  if (tile.columns && false) {\n    add_product<T>(o, scratch, 1, stride,",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "gradient scale: 1/tau is missing",
+        ENGINE,
+        "k_ * unit, gradients.get()",
+        "unit, gradients.get()",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "temperature gradient: twice its size",
+        ENGINE,
+        "    return -k_ * k_ * sum;",
+        "    return -2 * k_ * k_ * sum;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "normalisation: no projection onto the sphere",
+        KERNELS,
+        "  const double radial = normalize && !(norm < kNormEpsilon) ? along : 0.0;",
+        "  const double radial = 0.0;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "exponents: nothing taken out where they overflow",
+        ENGINE,
+        "    online_ = !normalize_ || o_.scale > kLargestExponent<T>;",
+        "    online_ = !normalize_;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "online maximum: a row's running sum is not rescaled",
+        KERNELS,
+        "    running = running * before_ + sum * added_;",
+        "    running = running + sum * added_;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "long rows: the second part of a sum is lost",
+        KERNELS,
+        "  for (int64_t k = kDepth; k < o.dim; k += kDepth) {",
+        "  for (int64_t k = 2 * kDepth; k < o.dim; k += kDepth) {",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "schedule: the last round of the tournament is not played",
+        ENGINE,
+        "  for (int64_t round = 0; round < players - 1; ++round) {",
+        "  for (int64_t round = 0; round < std::max<int64_t>(1, players - 2); ++round) {",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "supervised: a mean over all rows",
+        ENGINE,
+        "    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);",
+        "    for (int64_t i = 0; i < rows_; ++i) count += 1;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "global batch: the share of a process is not weighted",
+        "simclr_bench/losses/contrastive/distributed.py",
+        "        weight = len(pairs) / (2 * sum(pairs)) if mean else float(len(pairs))",
+        "        weight = 1 / (2 * sum(pairs)) if mean else 1.0",
+        f"{CONTRASTIVE}/test_distributed.py",
+    ),
+    Mutation(
+        "second derivative: silently zero",
+        "simclr_bench/losses/contrastive/fused.py",
+        '        "contrast_scale": (_refuse, _save_name),\n',
+        "",
+        CONTRASTIVE,
+    ),
+)
+
+
+def prepare(folder: Path) -> None:
+    """A copy of the tracked files, with the objects of this checkout's build, if it has one."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+def build(folder: Path) -> bool:
+    """Compiles the copy in place; what is up to date is left alone."""
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    environment = {**os.environ, "SIMCLR_BENCH_CUDA": "0"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        print(done.stderr[-2000:], file=sys.stderr)
+    return done.returncode == 0
+
+
+def notices(folder: Path, tests: str) -> str | None:
+    """The first test that fails in the copy; None if none does."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, *tests.split()], cwd=folder, capture_output=True, text=True)
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if done.returncode == 0:
+        return None
+    return failed[0].split(" ")[1] if failed else f"pytest exit code {done.returncode}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutations")
+    parser.add_argument("names", nargs="*", help="words that the name of a mutation holds")
+    wanted = parser.parse_args().names
+    chosen = [m for m in MUTATIONS if not wanted or any(word in m.name for word in wanted)]
+    lives = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "copy")
+        folder.mkdir()
+        prepare(folder)
+        if not build(folder):
+            return 1
+        for mutation in chosen:
+            path = folder / mutation.file
+            sound = path.read_text()
+            if sound.count(mutation.old) != 1:
+                raise SystemExit(f"{mutation.name}: {mutation.file} no longer holds its text once")
+            start = time.monotonic()
+            path.write_text(sound.replace(mutation.old, mutation.new))
+            if not build(folder):  # also takes back the one before
+                return 1
+            test = notices(folder, mutation.tests)
+            path.write_text(sound)
+            lives += test is None
+            print(
+                f"{'LIVES ' if test is None else 'caught'}  {mutation.name}"
+                f"  [{mutation.file}]  {test or ''}  ({time.monotonic() - start:.0f} s)",
+                flush=True,
+            )
+    print(f"{len(chosen) - lives} of {len(chosen)} planted bugs caught")
+    return 1 if lives else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
