@@ -196,7 +196,9 @@ def _environment(environment: JSON) -> str:
         f"simclr-bench {environment['simclr_bench']}",
         f"commit {commit[:12]}" if commit else "no commit known",
         *(["uncommitted changes"] if environment["dirty"] else []),
-        f"compiled operators ({extension['compiler']})" if extension else "no compiled operators",
+        f"NT-Xent fused ({extension['compiler']})"
+        if extension
+        else "NT-Xent chunked, not compiled",
         f"Python {environment['python']}",
         f"torch {environment['packages']['torch']}",
         f"{environment['cpu']}, {environment['cores']} cores",

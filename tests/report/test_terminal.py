@@ -55,7 +55,7 @@ def test_batch_32_shows_a_dash_for_the_paper(text: str) -> None:
         "EMBEDDED, held-out, batch 64, on the means: holds",
         "cifar_100 over food_101 p = 0.11",
         "The whole order by luck: p = 0.0083",
-        "Measured with simclr-bench 0.1.0, commit 0123456789ab, no compiled operators",
+        "Measured with simclr-bench 0.1.0, commit 0123456789ab, NT-Xent chunked, not compiled",
         "Records: runs/invented",
     ],
 )

@@ -132,3 +132,26 @@ def test_nothing_is_read_or_written_beside_the_tensors(
     got = OPERATORS.contrast(between_nan(z0), between_nan(z1), None, *options)
     assert all(map(torch.equal, got, want))
     assert all(x.isfinite().all() for x in got)
+
+
+def test_more_pairs_of_rows_than_a_32_bit_number_counts() -> None:
+    """N = 46342: N² is past 2^31. The last rows, against the formula for just those."""
+    pairs, last, tau = 23171, 3, 0.5
+    z0, z1 = (random(pairs, 2, seed=seed, dtype=torch.float32) for seed in (1, 2))
+    rows = fused.rows("nt_xent", z0, z1.requires_grad_(), tau, normalize=True)
+    (gradient,) = torch.autograd.grad(rows.sum(), z1)
+    z = torch.cat([z0, z1]).detach().double()
+    lengths = z.norm(dim=1, keepdim=True)
+    unit = z / lengths
+    positives = (unit * unit.roll(pairs, dims=0)).sum(dim=1) / tau
+    index = torch.arange(2 * pairs - last, 2 * pairs)
+    logits = (unit[-last:] @ unit.T / tau).scatter_(1, index[:, None], -torch.inf)
+    want = torch.logsumexp(logits, dim=1) - positives[-last:]
+    torch.testing.assert_close(rows[-last:].detach().double(), want, rtol=1e-6, atol=0)
+    # Each row's log-sum, from its loss: the probabilities of a row and of a column of the last.
+    log_sums = rows.detach().double() + positives
+    weights = (logits - log_sums[-last:, None]).exp() + (logits - log_sums).exp()
+    of_unit = (weights @ unit - 2 * unit[index - pairs]) / tau
+    along = (of_unit * unit[-last:]).sum(dim=1, keepdim=True)
+    want = (of_unit - along * unit[-last:]) / lengths[-last:]
+    torch.testing.assert_close(gradient[-last:].double(), want, rtol=1e-4, atol=1e-5)
