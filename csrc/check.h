@@ -14,8 +14,8 @@ inline void check_temperature(const char* op, double temperature) {
               ": temperature must be positive and finite, got ", temperature);
 }
 
-// Two matrices of one shape, dtype and device.
-inline void check_pair(const char* op, const char* first_name, const at::Tensor& first,
+// Two matrices of one shape, dtype and device; perhaps empty.
+inline void check_same(const char* op, const char* first_name, const at::Tensor& first,
                        const char* second_name, const at::Tensor& second) {
   TORCH_CHECK(first.dim() == 2, op, ": ", first_name, " must have 2 dimensions, got ",
               first.sizes());
@@ -26,6 +26,12 @@ inline void check_pair(const char* op, const char* first_name, const at::Tensor&
               second.scalar_type());
   TORCH_CHECK(first.device() == second.device(), op, ": ", first_name, " and ", second_name,
               " must be on one device, got ", first.device(), " and ", second.device());
+}
+
+// The same, and not empty.
+inline void check_pair(const char* op, const char* first_name, const at::Tensor& first,
+                       const char* second_name, const at::Tensor& second) {
+  check_same(op, first_name, first, second_name, second);
   TORCH_CHECK(first.numel() > 0, op, ": ", first_name, " must not be empty, got ", first.sizes());
 }
 

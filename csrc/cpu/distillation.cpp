@@ -1,20 +1,7 @@
-// Distillation loss from raw logits on the CPU, forward and backward (SimCLRv2, arXiv:2006.10029,
-// Eq. 2).
-//
-//   in    student x [B, C], teacher t [B, C]
-//   out   loss [B]; statistics [4, B]: m and a of the student, then of the teacher
-//
-//   k       = 1/τ
-//   m(x)    = max_c x_c,   a(x) = log Σ_c exp((x_c - m(x))·k)
-//   P(x)_c  = exp((x_c - m(x))·k - a(x))
-//   loss_b  = -Σ_c P(t)_c·log P(x)_c = a(x) - Σ_c P(t)_c·(x_c - m(x))·k
-//   ∂loss_b/∂x_c = (P(x)_c - P(t)_c)·k                  the teacher gets no gradient
-//
-// Both terms of the loss are non-negative as written; with m·k left in them they would have size
-// max|x|/τ and cancel. A class with P(t)_c = 0 contributes 0, also where x_c = -inf.
-//
-// Not stored: either [B, C] probability matrix. All arithmetic is in double. Rows are independent
-// of each other, so the result does not depend on the number of threads.
+// Distillation on the CPU: checks, threads, and the choice of an instruction set. Formulas and
+// kernels: distillation_terms.h, distillation_kernels.h.
+
+#include "distillation.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -22,132 +9,224 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <tuple>
 
 #include "../check.h"
+#include "capability.h"
 
 namespace {
 
-// Rows for one thread at least: about 0.1 ms of exponentials.
-int64_t grain_rows(int64_t classes) { return std::max<int64_t>(1, 8192 / classes); }
+using at::Tensor;
+using simclr_bench::Capability;
+using simclr_bench::DistillationKind;
+using simclr_bench::DistillationProblem;
+using simclr_bench::DistillationRows;
 
-template <typename acc_t>
-double maximum(const acc_t* x, int64_t classes) {
-  acc_t result = -std::numeric_limits<acc_t>::infinity();
-  for (int64_t c = 0; c < classes; ++c) result = x[c] > result ? x[c] : result;
-  return result;
+// Elements for one thread at least: about 20 us of exponentials.
+constexpr int64_t kGrainElements = 8192;
+
+// What both operators take after their tensors.
+struct Options {
+  double temperature;
+  c10::string_view kind;
+  double soft_weight;
+  double hard_weight;
+  double label_smoothing;
+  int64_t ignore_index;
+  c10::string_view reduction;
+  bool student_gradient;
+  bool teacher_gradient;
+};
+
+DistillationKind kind_of(const char* op, c10::string_view name) {
+  if (name == "ce") return DistillationKind::kCe;
+  if (name == "kl") return DistillationKind::kKl;
+  if (name == "reverse_kl") return DistillationKind::kReverseKl;
+  if (name == "jsd") return DistillationKind::kJsd;
+  TORCH_CHECK_VALUE(false, op, ": kind must be ce, kl, reverse_kl or jsd, got ", name);
 }
 
-template <typename acc_t>
-void forward(const at::Tensor& student, const at::Tensor& teacher, double temperature,
-             at::Tensor& loss, at::Tensor& statistics) {
+const simclr_bench::DistillationKernels& kernels() {
+#if defined(__x86_64__)
+  switch (simclr_bench::cpu_capability()) {
+    case Capability::kAvx512:
+      return simclr_bench::avx512::kDistillation;
+    case Capability::kAvx2:
+      return simclr_bench::avx2::kDistillation;
+    case Capability::kBaseline:
+      break;
+  }
+#endif
+  return simclr_bench::baseline::kDistillation;
+}
+
+DistillationRows<float> rows_kernel(float) { return kernels().float32; }
+DistillationRows<double> rows_kernel(double) { return kernels().float64; }
+
+void check_inputs(const char* op, const Tensor& student, const Tensor& teacher,
+                  const std::optional<Tensor>& target, const Options& options) {
+  simclr_bench::check_same(op, "student", student, "teacher", teacher);
+  TORCH_CHECK(student.size(1) > 0, op, ": student must have classes, got ", student.sizes());
+  simclr_bench::check_floating(op, student, /*float64_allowed=*/true);
+  simclr_bench::check_temperature(op, options.temperature);
+  TORCH_CHECK_VALUE(
+      options.reduction == "batchmean" || options.reduction == "sum" || options.reduction == "none",
+      op, ": reduction must be batchmean, sum or none, got ", options.reduction);
+  if (!target.has_value()) return;
+  TORCH_CHECK(target->dim() == 1 && target->size(0) == student.size(0), op, ": target must be [",
+              student.size(0), "], got ", target->sizes());
+  TORCH_CHECK(target->scalar_type() == at::kLong, op, ": target must be int64, got ",
+              target->scalar_type());
+  TORCH_CHECK(target->device() == student.device(), op, ": target must be on ", student.device(),
+              ", got ", target->device());
+}
+
+// How many rows have a hard term; throws IndexError for a target that is no class.
+int64_t rows_with_target(const Tensor& target, int64_t classes, int64_t ignore_index) {
+  const int64_t* y = target.const_data_ptr<int64_t>();
+  int64_t kept = 0;
+  for (int64_t b = 0; b < target.size(0); ++b) {
+    if (y[b] == ignore_index) continue;
+    TORCH_CHECK_INDEX(0 <= y[b] && y[b] < classes, "distillation_loss: target must be in [0, ",
+                      classes, ") or ignore_index ", ignore_index, ", got ", y[b]);
+    ++kept;
+  }
+  return kept;
+}
+
+template <typename T>
+void compute(const Tensor& student, const Tensor& teacher, const std::optional<Tensor>& target,
+             const Options& options, DistillationKind kind, const double* upstream, double* loss,
+             const Tensor& grad_student, const Tensor& grad_teacher) {
   const int64_t rows = student.size(0);
   const int64_t classes = student.size(1);
-  const double k = 1 / temperature;
-  const acc_t* students = student.const_data_ptr<acc_t>();
-  const acc_t* teachers = teacher.const_data_ptr<acc_t>();
-  double* saved = statistics.mutable_data_ptr<double>();
-  acc_t* out = loss.mutable_data_ptr<acc_t>();
+  DistillationProblem<T> problem;
+  problem.student = student.const_data_ptr<T>();
+  problem.teacher = teacher.const_data_ptr<T>();
+  problem.target = nullptr;
+  problem.classes = classes;
+  problem.kind = kind;
+  problem.inverse_temperature = 1 / options.temperature;
+  problem.soft_weight = options.soft_weight;
+  problem.hard_weight = options.hard_weight;
+  problem.label_smoothing = options.label_smoothing;
+  problem.ignore_index = options.ignore_index;
+  problem.upstream = upstream;
+  problem.loss = loss;
+  problem.grad_student = options.student_gradient ? grad_student.mutable_data_ptr<T>() : nullptr;
+  problem.grad_teacher = options.teacher_gradient ? grad_teacher.mutable_data_ptr<T>() : nullptr;
+  if (options.reduction == "batchmean") problem.soft_weight /= rows;
+  if (target.has_value()) {
+    const int64_t kept = rows_with_target(*target, classes, options.ignore_index);
+    problem.target = target->const_data_ptr<int64_t>();
+    if (options.reduction == "batchmean") problem.hard_weight /= std::max<int64_t>(1, kept);
+  }
 
-  at::parallel_for(0, rows, grain_rows(classes), [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      const acc_t* x = students + b * classes;
-      const acc_t* t = teachers + b * classes;
-      const double x_max = maximum(x, classes);
-      const double t_max = maximum(t, classes);
-      double x_sum = 0;
-      double t_sum = 0;
-      double cross = 0;
-      for (int64_t c = 0; c < classes; ++c) {
-        const double above = (x[c] - x_max) * k;
-        const double weight = std::exp((t[c] - t_max) * k);
-        x_sum += std::exp(above);
-        t_sum += weight;
-        if (weight != 0) cross += weight * above;  // 0·(-inf) would be NaN
-      }
-      saved[b] = x_max;
-      saved[rows + b] = std::log(x_sum);
-      saved[2 * rows + b] = t_max;
-      saved[3 * rows + b] = std::log(t_sum);
-      out[b] = static_cast<acc_t>(std::log(x_sum) - cross / t_sum);
-    }
+  const DistillationRows<T> kernel = rows_kernel(T());
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / classes);
+  at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
+    const std::unique_ptr<T[]> scratch(new T[simclr_bench::distillation_scratch(classes)]);
+    kernel(problem, begin, end, scratch.get());
   });
 }
 
-template <typename acc_t>
-void backward(const at::Tensor& grad, const at::Tensor& student, const at::Tensor& teacher,
-              const at::Tensor& statistics, double temperature, at::Tensor& grad_student) {
+void compute_any(const Tensor& student, const Tensor& teacher, const std::optional<Tensor>& target,
+                 const Options& options, DistillationKind kind, const double* upstream,
+                 double* loss, const Tensor& grad_student, const Tensor& grad_teacher) {
+  if (student.scalar_type() == at::kDouble) {
+    compute<double>(student, teacher, target, options, kind, upstream, loss, grad_student,
+                    grad_teacher);
+  } else {
+    compute<float>(student, teacher, target, options, kind, upstream, loss, grad_student,
+                   grad_teacher);
+  }
+}
+
+at::ScalarType computed_in(const Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+// [B, C] in the dtype of the computation, or [0] where it is not wanted.
+Tensor empty_gradient(const Tensor& x, bool wanted) {
+  const at::TensorOptions options = x.options().dtype(computed_in(x));
+  return wanted ? at::empty(x.sizes(), options) : at::empty({0}, options);
+}
+
+std::optional<Tensor> contiguous(const std::optional<Tensor>& target) {
+  return target.has_value() ? std::optional<Tensor>(target->contiguous()) : target;
+}
+
+std::tuple<Tensor, Tensor, Tensor> distillation(const Tensor& student, const Tensor& teacher,
+                                                const std::optional<Tensor>& target,
+                                                double temperature, c10::string_view kind,
+                                                double soft_weight, double hard_weight,
+                                                double label_smoothing, int64_t ignore_index,
+                                                c10::string_view reduction, bool student_gradient,
+                                                bool teacher_gradient) {
+  constexpr const char* kOp = "distillation";
+  const Options options = {temperature,     kind,         soft_weight, hard_weight,
+                           label_smoothing, ignore_index, reduction,   student_gradient,
+                           teacher_gradient};
+  check_inputs(kOp, student, teacher, target, options);
+  TORCH_CHECK(reduction != "none" || !(student_gradient || teacher_gradient), kOp,
+              ": gradients of unreduced losses are distillation_recompute's");
   const int64_t rows = student.size(0);
-  const int64_t classes = student.size(1);
-  const double k = 1 / temperature;
-  const acc_t* students = student.const_data_ptr<acc_t>();
-  const acc_t* teachers = teacher.const_data_ptr<acc_t>();
-  const acc_t* g = grad.const_data_ptr<acc_t>();
-  const double* saved = statistics.const_data_ptr<double>();
-  acc_t* out = grad_student.mutable_data_ptr<acc_t>();
-
-  at::parallel_for(0, rows, grain_rows(classes), [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      const acc_t* x = students + b * classes;
-      const acc_t* t = teachers + b * classes;
-      const double x_scale = std::exp(-saved[rows + b]);
-      const double t_scale = std::exp(-saved[3 * rows + b]);
-      for (int64_t c = 0; c < classes; ++c) {
-        const double p_student = std::exp((x[c] - saved[b]) * k) * x_scale;
-        const double p_teacher = std::exp((t[c] - saved[2 * rows + b]) * k) * t_scale;
-        out[b * classes + c] = static_cast<acc_t>(g[b] * k * (p_student - p_teacher));
-      }
-    }
-  });
+  const at::ScalarType dtype = computed_in(student);
+  const Tensor x = student.to(dtype).contiguous();
+  const Tensor t = teacher.to(dtype).contiguous();
+  const Tensor grad_student = empty_gradient(student, student_gradient);
+  const Tensor grad_teacher = empty_gradient(student, teacher_gradient);
+  Tensor losses = at::empty({rows}, student.options().dtype(at::kDouble));
+  double* row_loss = losses.mutable_data_ptr<double>();
+  compute_any(x, t, contiguous(target), options, kind_of(kOp, kind), nullptr, row_loss,
+              grad_student, grad_teacher);
+  if (reduction != "none") {
+    double sum = 0;
+    for (int64_t b = 0; b < rows; ++b) sum += row_loss[b];
+    if (rows == 0 && reduction == "batchmean") sum = std::numeric_limits<double>::quiet_NaN();
+    losses = at::empty({}, losses.options());
+    *losses.mutable_data_ptr<double>() = sum;
+  }
+  return {losses.to(dtype), grad_student.to(student.scalar_type()),
+          grad_teacher.to(student.scalar_type())};
 }
 
-std::tuple<at::Tensor, at::Tensor> distillation_forward(const at::Tensor& student,
-                                                        const at::Tensor& teacher,
-                                                        double temperature) {
-  constexpr const char* kOp = "distillation_forward";
-  simclr_bench::check_pair(kOp, "student", student, "teacher", teacher);
-  simclr_bench::check_floating(kOp, student, /*float64_allowed=*/true);
-  simclr_bench::check_temperature(kOp, temperature);
-  const at::ScalarType dtype = student.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  at::Tensor loss = at::empty({student.size(0)}, student.options().dtype(dtype));
-  at::Tensor statistics = at::empty({4, student.size(0)}, student.options().dtype(at::kDouble));
-  const at::Tensor x = student.to(dtype).contiguous();
-  const at::Tensor t = teacher.to(dtype).contiguous();
-  if (dtype == at::kDouble) {
-    forward<double>(x, t, temperature, loss, statistics);
+std::tuple<Tensor, Tensor> distillation_recompute(
+    const Tensor& grad, const Tensor& student, const Tensor& teacher,
+    const std::optional<Tensor>& target, double temperature, c10::string_view kind,
+    double soft_weight, double hard_weight, double label_smoothing, int64_t ignore_index,
+    c10::string_view reduction, bool student_gradient, bool teacher_gradient) {
+  constexpr const char* kOp = "distillation_recompute";
+  const Options options = {temperature,     kind,         soft_weight, hard_weight,
+                           label_smoothing, ignore_index, reduction,   student_gradient,
+                           teacher_gradient};
+  check_inputs(kOp, student, teacher, target, options);
+  const int64_t rows = student.size(0);
+  if (reduction == "none") {
+    TORCH_CHECK(grad.dim() == 1 && grad.size(0) == rows, kOp, ": grad must be [", rows, "], got ",
+                grad.sizes());
   } else {
-    forward<float>(x, t, temperature, loss, statistics);
+    TORCH_CHECK(grad.dim() == 0, kOp, ": grad must be a scalar, got ", grad.sizes());
   }
-  return {loss, statistics};
-}
-
-at::Tensor distillation_backward(const at::Tensor& grad, const at::Tensor& student,
-                                 const at::Tensor& teacher, const at::Tensor& statistics,
-                                 double temperature) {
-  constexpr const char* kOp = "distillation_backward";
-  simclr_bench::check_pair(kOp, "student", student, "teacher", teacher);
-  simclr_bench::check_floating(kOp, student, /*float64_allowed=*/true);
-  simclr_bench::check_temperature(kOp, temperature);
-  simclr_bench::check_saved(kOp, student, grad, statistics, 4, student.size(0));
-  const at::ScalarType dtype = student.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  at::Tensor grad_student = at::empty(student.sizes(), student.options().dtype(dtype));
-  const at::Tensor upstream = grad.to(dtype).contiguous();
-  const at::Tensor x = student.to(dtype).contiguous();
-  const at::Tensor t = teacher.to(dtype).contiguous();
-  const at::Tensor saved = statistics.contiguous();
-  if (dtype == at::kDouble) {
-    backward<double>(upstream, x, t, saved, temperature, grad_student);
-  } else {
-    backward<float>(upstream, x, t, saved, temperature, grad_student);
-  }
-  return grad_student.to(student.scalar_type());
+  TORCH_CHECK(grad.device() == student.device(), kOp, ": grad must be on ", student.device(),
+              ", got ", grad.device());
+  const at::ScalarType dtype = computed_in(student);
+  const Tensor x = student.to(dtype).contiguous();
+  const Tensor t = teacher.to(dtype).contiguous();
+  const Tensor upstream = grad.to(at::kDouble).expand({rows}).contiguous();
+  const Tensor grad_student = empty_gradient(student, student_gradient);
+  const Tensor grad_teacher = empty_gradient(student, teacher_gradient);
+  compute_any(x, t, contiguous(target), options, kind_of(kOp, kind),
+              upstream.const_data_ptr<double>(), nullptr, grad_student, grad_teacher);
+  return {grad_student.to(student.scalar_type()), grad_teacher.to(student.scalar_type())};
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(simclr_bench, CPU, m) {
-  m.impl("distillation_forward", &distillation_forward);
-  m.impl("distillation_backward", &distillation_backward);
+  m.impl("distillation", &distillation);
+  m.impl("distillation_recompute", &distillation_recompute);
 }

@@ -157,6 +157,35 @@ SIMCLR_BENCH_INLINE Vec<double> exp2_of(Vec<double> x) {
   return result;
 }
 
+// log u for a normal u > 0, given x = u - 1 too: near u = 1 only x still has the digits. A finite
+// number for 0, NaN for NaN.
+//
+// u = 2^n·f with √½ <= f < √2; log f = 2·artanh(z), z = (f - 1) / (f + 1), to z^9.
+SIMCLR_BENCH_INLINE Vec<float> log_of(Vec<float> u, Vec<float> x) {
+  const Mask<float> above = reinterpret_cast<Mask<float>>(u) - 0x3f3504f3;  // the bits of √½
+  const Mask<float> n = above >> 23;
+  const Mask<float> bits = (above & 0x7fffff) + 0x3f3504f3;
+  const Vec<float> g = n == 0 ? x : reinterpret_cast<Vec<float>>(bits) - 1.0f;
+  const Vec<float> z = g / (g + 2.0f);
+  const Vec<float> s = z * z;
+  Vec<float> p = broadcast(2.0f / 9);
+  p = p * s + 2.0f / 7;
+  p = p * s + 2.0f / 5;
+  p = p * s + 2.0f / 3;
+  p = p * s * z + 2.0f * z;
+  const Vec<float> result = __builtin_convertvector(n, Vec<float>) * 0.69314718f + p;
+  return u == u ? result : u;
+}
+
+SIMCLR_BENCH_INLINE Vec<double> log_of(Vec<double> u, Vec<double> x) {
+  Vec<double> result{};
+  for (int64_t lane = 0; lane < kLanes<double>; ++lane) {
+    const bool near = x[lane] > -0.5 && x[lane] < 0.5;
+    result[lane] = near ? __builtin_log1p(x[lane]) : __builtin_log(u[lane]);
+  }
+  return result;
+}
+
 // Results below the normal numbers become 0 while it lives: they take a hundred times as long and
 // are never more than 1e-38 of a probability.
 class FlushDenormals {

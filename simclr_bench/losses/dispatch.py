@@ -114,17 +114,11 @@ def _check_matrix(op: str, shape: str, name: str, value: Tensor) -> None:
 
 
 def check_matrices(
-    op: str,
-    shape: str,
-    names: tuple[str, str],
-    x: Tensor,
-    y: Tensor,
-    *,
-    may_be_empty: bool = False,
+    op: str, shape: str, names: tuple[str, str], x: Tensor, y: Tensor, *, rows: int = 1
 ) -> None:
     """Raises unless both are floating-point matrices of one shape, dtype and device.
 
-    Empty ones are refused too, unless they may be.
+    They must have a column and at least `rows` rows.
     """
     for name, value in zip(names, (x, y), strict=True):
         _check_matrix(op, shape, name, value)
@@ -137,7 +131,7 @@ def check_matrices(
         raise ValueError(f"{op}: {both} must have one dtype, got {x.dtype} and {y.dtype}")
     if x.device != y.device:
         raise ValueError(f"{op}: {both} must be on one device, got {x.device} and {y.device}")
-    if x.numel() == 0 and not may_be_empty:
+    if x.shape[0] < rows or x.shape[1] == 0:
         raise ValueError(f"{op}: {both} must not be empty, got {list(x.shape)}")
 
 

@@ -60,6 +60,8 @@ def arguments(name: str, dtype: torch.dtype, requires_grad: bool = True) -> tupl
     """Inputs for the operator of this name: 5 rows of 7, strided, since nothing may rely on it."""
     if name.startswith("contrast"):
         return contrast_arguments(name, "nt_xent", dtype, False, requires_grad)
+    if name in DISTILLATION:
+        return distillation_arguments(name, "kl", "batchmean", dtype, requires_grad)
     x, y = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
     options: tuple = (0.5, True) if name.startswith("nt_xent") else (2.0,)
     if name.endswith("forward"):
@@ -68,15 +70,40 @@ def arguments(name: str, dtype: torch.dtype, requires_grad: bool = True) -> tupl
     return random(len(rows), seed=3, dtype=rows.dtype), x, y, statistics, *options
 
 
+def distillation_arguments(
+    name: str, kind: str, reduction: str, dtype: torch.dtype, requires_grad: bool = True
+) -> tuple:
+    """Inputs for `distillation` and its recomputing backward: one row without a hard term."""
+    student, teacher = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
+    now = reduction != "none"
+    options = 2.0, kind, 0.7, 0.3, 0.1, -100, reduction
+    target = torch.tensor([0, 6, -100, 3, 3])
+    if name == "distillation":
+        student.requires_grad_(requires_grad)
+        return student, teacher, target, *options, now and requires_grad, False
+    grad = torch.full((5,) if reduction == "none" else (), 3.0, dtype=loss_dtype(student))
+    return grad, student, teacher, target, *options, True, True
+
+
 CONTRAST = ["contrast", "contrast_scale", "contrast_forward", "contrast_backward"]
-DISTILLATION = ["distillation_forward", "distillation_backward"]
-CUDA_ONLY = ["nt_xent_forward", "nt_xent_backward"]
+DISTILLATION = ["distillation", "distillation_recompute"]
+CUDA_ONLY = [
+    "nt_xent_forward",
+    "nt_xent_backward",
+    "distillation_forward",
+    "distillation_backward",
+]
 
 
 @pytest.mark.parametrize("name", DISTILLATION)
+@pytest.mark.parametrize("kind", ["ce", "kl", "reverse_kl", "jsd"])
+@pytest.mark.parametrize("reduction", ["batchmean", "none"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_opcheck_of_the_distillation_operators(name: str, dtype: torch.dtype) -> None:
-    results = torch.library.opcheck(getattr(OPERATORS, name).default, arguments(name, dtype))
+def test_opcheck_of_the_distillation_operators(
+    name: str, kind: str, reduction: str, dtype: torch.dtype
+) -> None:
+    given = distillation_arguments(name, kind, reduction, dtype)
+    results = torch.library.opcheck(getattr(OPERATORS, name).default, given)
     assert set(results.values()) == {"SUCCESS"}
 
 
@@ -121,9 +148,10 @@ def results_with_threads(threads: int) -> list[Tensor]:
             rows, statistics = OPERATORS.contrast_forward(x, y, None, None, *options)
             results += [rows, statistics]
             results += OPERATORS.contrast_backward(rows, x, y, None, None, statistics, *options)
-        rows, statistics = OPERATORS.distillation_forward(x, y, 0.1)
-        results += [rows, statistics]
-        results.append(OPERATORS.distillation_backward(rows, x, y, statistics, 0.1))
+        target = torch.arange(301) % 37
+        results += OPERATORS.distillation(
+            x, y, target, 0.5, "jsd", 0.7, 0.3, 0.0, -100, "batchmean", True, True
+        )
     return results
 
 
@@ -135,6 +163,14 @@ def test_results_are_bitwise_equal_for_any_number_of_threads(cpu_capability: str
         torch.set_num_threads(before)
     for other in more:
         assert all(map(torch.equal, one, other))
+
+
+def test_the_distillation_operator_checks_its_targets_and_kind() -> None:
+    given = list(arguments("distillation", torch.float32, requires_grad=False))
+    with pytest.raises(IndexError, match=r"target must be in \[0, 7\) or ignore_index -100, got 7"):
+        OPERATORS.distillation(*given[:2], torch.tensor([0, 7, 0, 0, 0]), *given[3:])
+    with pytest.raises(ValueError, match="kind must be ce, kl, reverse_kl or jsd, got tv"):
+        OPERATORS.distillation(*given[:4], "tv", *given[5:])
 
 
 def test_an_instruction_set_that_is_not_there_is_refused() -> None:
@@ -230,14 +266,10 @@ def test_torch_compile_traces_through_the_fused_losses_without_a_break() -> None
         ("contrast_backward", {5: torch.zeros(4, 9)}, r"statistics must be \[4, 10\]"),
         ("contrast_backward", {5: torch.zeros(4, 10)}, r"statistics must be float64"),
         ("contrast_scale", {0: torch.zeros(1)}, r"contrast_scale: grad must be a number"),
-        ("distillation_forward", {0: torch.zeros(5, 7).int(), 1: torch.zeros(5, 7).int()}, "dtype"),
-        (
-            "distillation_forward",
-            {0: torch.zeros(0, 7), 1: torch.zeros(0, 7)},
-            r"must not be empty",
-        ),
-        ("distillation_backward", {0: torch.zeros(4)}, r"grad must be \[5\]"),
-        ("distillation_backward", {3: torch.zeros(4, 4).double()}, r"statistics must be \[4, 5\]"),
+        ("distillation", {0: torch.zeros(3)}, r"distillation: student must have 2 dimensions"),
+        ("distillation", {0: torch.zeros(5, 7).int(), 1: torch.zeros(5, 7).int()}, "dtype"),
+        ("distillation", {1: torch.zeros(5, 8)}, r"student and teacher must have one shape"),
+        ("distillation", {3: -1.0}, r"temperature must be positive and finite, got -1"),
     ],
 )
 def test_operators_called_directly_check_what_they_rely_on(
@@ -295,7 +327,7 @@ def test_float64_on_cuda_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", [*CUDA_ONLY, *DISTILLATION])
+@pytest.mark.parametrize("name", CUDA_ONLY)
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_opcheck_on_cuda(name: str, dtype: torch.dtype) -> None:
     given = [x.cuda() if isinstance(x, Tensor) else x for x in arguments(name, dtype, False)]

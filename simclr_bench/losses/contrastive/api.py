@@ -74,7 +74,7 @@ def nt_xent(
     Source: SimCLR (arXiv:2002.05709), Eq. 1 and Algorithm 1.
     """
     # In a group every process has to refuse what one of them has: after they have met.
-    check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1, may_be_empty=group is not None)
+    check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1, rows=0 if group is not None else 1)
     return _loss(
         "nt_xent", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb, group
     )

@@ -1,4 +1,8 @@
-"""Distillation by the compiled operators: their fake kernels and gradients."""
+"""Distillation by the compiled operators: their fake kernels and gradients.
+
+On the CPU, one operator computes a reduced loss and its gradients together, and the backward hands
+them out once, scaled in place; any later backward, and that of row losses, computes them anew.
+"""
 
 from typing import Any
 
@@ -6,16 +10,109 @@ import torch
 from torch import Tensor
 
 from simclr_bench.losses.dispatch import second_derivative_refused
+from simclr_bench.losses.distillation.options import Options
 from simclr_bench.losses.extension import compiled_extension
 from simclr_bench.losses.precision import loss_dtype
 
 
-def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The distillation loss per row by the compiled operator; see `reference.distillation`. [B]"""
-    loss: Tensor = torch.ops.simclr_bench.distillation_forward(
-        student, teacher.detach(), temperature
+def why_not(
+    student: Tensor, teacher: Tensor, target: Tensor | None, options: Options
+) -> str | None:
+    """Why the compiled operators for the device of `student` cannot do this; None if they can."""
+    if student.device.type == "cpu":
+        return None
+    remedy = 'use impl="chunked", as impl="auto" does'
+    if options.kind != "ce":
+        return f'no CUDA kernel for kind="{options.kind}"; {remedy}'
+    if target is not None:
+        return f"no CUDA kernel for a target; {remedy}"
+    if teacher.requires_grad:
+        return f"no CUDA kernel for the teacher's gradient; {remedy}"
+    if student.shape[0] == 0:
+        return f"no CUDA kernel for an empty batch; {remedy}"
+    return None
+
+
+def distillation(
+    student: Tensor, teacher: Tensor, target: Tensor | None, options: Options
+) -> Tensor:
+    """The distillation loss by the compiled operators; see `reference.distillation`. [] or [B]"""
+    if student.device.type == "cuda":
+        return _on_cuda(student, teacher, options)
+    now = options.reduction != "none" and torch.is_grad_enabled()
+    loss: Tensor = torch.ops.simclr_bench.distillation(
+        student,
+        teacher,
+        target,
+        options.temperature,
+        options.kind,
+        options.soft_weight,
+        options.hard_weight,
+        options.label_smoothing,
+        options.ignore_index,
+        options.reduction,
+        now and student.requires_grad,
+        now and teacher.requires_grad,
     )[0]
     return loss
+
+
+def _on_cuda(student: Tensor, teacher: Tensor, options: Options) -> Tensor:
+    rows: Tensor = torch.ops.simclr_bench.distillation_forward(
+        student, teacher, options.temperature
+    )[0]
+    rows = rows * options.soft_weight
+    if options.reduction == "none":
+        return rows
+    return rows.mean() if options.reduction == "batchmean" else rows.sum()
+
+
+def _fake_distillation(
+    student: Tensor, teacher: Tensor, target: Tensor | None, *options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    *_, reduction, student_gradient, teacher_gradient = options
+    shape = student.shape[:1] if reduction == "none" else ()
+    return (
+        student.new_empty(shape, dtype=loss_dtype(student)),
+        student.new_empty(student.shape if student_gradient else 0),
+        student.new_empty(student.shape if teacher_gradient else 0),
+    )
+
+
+def _fake_distillation_recompute(
+    grad: Tensor, student: Tensor, teacher: Tensor, target: Tensor | None, *options: Any
+) -> tuple[Tensor, Tensor]:
+    return _fake_distillation(student, teacher, target, *options)[1:]
+
+
+def _save_distillation(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    student, teacher, target, *ctx.options = inputs
+    ctx.save_for_backward(student, teacher, target)
+    ctx.mark_non_differentiable(*output[1:])
+    ctx.set_materialize_grads(False)
+    # Not saved tensors: the first backward may overwrite them, and lets go of them.
+    ctx.gradients = output[1:]
+
+
+def _distillation_gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+    wanted = ctx.needs_input_grad[:2]
+    rest = [None] * (len(ctx.needs_input_grad) - 2)
+    if grad is None:
+        return None, None, *rest
+    *options, reduction, has_student, has_teacher = ctx.options
+    ready, ctx.gradients = ctx.gradients, None
+    missing = (wanted[0] and not has_student) or (wanted[1] and not has_teacher)
+    if ready is None or missing or torch.is_grad_enabled():
+        ready = torch.ops.simclr_bench.distillation_recompute(
+            grad, *ctx.saved_tensors, *options, reduction, *wanted
+        )
+    elif type(grad) is not Tensor:  # being traced
+        ready = [gradient * grad for gradient in ready]
+    elif grad.item() != 1:
+        for gradient in ready:
+            gradient.mul_(grad)
+    both = [gradient if want else None for gradient, want in zip(ready, wanted, strict=True)]
+    return *both, *rest
 
 
 def _fake_distillation_forward(
@@ -32,13 +129,15 @@ def _fake_distillation_backward(
     return student.new_empty(student.shape)
 
 
-def _save_distillation(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _save_distillation_forward(
+    ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
+) -> None:
     student, teacher, ctx.temperature = inputs
     ctx.save_for_backward(student, teacher, output[1])
     ctx.mark_non_differentiable(output[1])
 
 
-def _distillation_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _distillation_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     grad_student = torch.ops.simclr_bench.distillation_backward(
         grad, *ctx.saved_tensors, ctx.temperature
     )
@@ -51,14 +150,18 @@ def _refuse_distillation(ctx: Any, *_: Tensor) -> Any:
 
 def _register() -> None:
     fake, autograd = torch.library.register_fake, torch.library.register_autograd
+    fake("simclr_bench::distillation", _fake_distillation)
+    fake("simclr_bench::distillation_recompute", _fake_distillation_recompute)
     fake("simclr_bench::distillation_forward", _fake_distillation_forward)
     fake("simclr_bench::distillation_backward", _fake_distillation_backward)
+    autograd("simclr_bench::distillation", _distillation_gradient, setup_context=_save_distillation)
     autograd(
         "simclr_bench::distillation_forward",
-        _distillation_gradient,
-        setup_context=_save_distillation,
+        _distillation_forward_gradient,
+        setup_context=_save_distillation_forward,
     )
-    # Without a formula of its own the backward operator would drop a second derivative silently.
+    # Without a formula of its own a backward operator would drop a second derivative silently.
+    autograd("simclr_bench::distillation_recompute", _refuse_distillation)
     autograd("simclr_bench::distillation_backward", _refuse_distillation)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from simclr_bench import distillation_loss
 from simclr_bench.losses.distillation import chunked
+from simclr_bench.losses.distillation.options import Options
 from tests.losses.numerics import (
     CASES,
     DTYPES,
@@ -156,11 +157,16 @@ def test_gradcheck_in_float64(impl: str) -> None:
 
 
 @pytest.mark.parametrize("impl", IMPLS)
-def test_the_teacher_gets_no_gradient(impl: str) -> None:
+def test_a_teacher_that_wants_a_gradient_gets_one(impl: str) -> None:
+    """Of the cross-entropy -Σ p log q: p·(-log q - loss), per row."""
     student, teacher = random(3, 4, seed=1).requires_grad_(), random(3, 4, seed=2).requires_grad_()
-    distillation_loss(student, teacher, impl=impl).backward()
-    assert student.grad is not None
-    assert teacher.grad is None
+    distillation_loss(student, teacher, reduction="sum", impl=impl).backward()
+    p, log_q = torch.softmax(teacher, dim=1), torch.log_softmax(student, dim=1)
+    want = p * (-log_q + (p * log_q).sum(dim=1, keepdim=True))
+    torch.testing.assert_close(teacher.grad, want.detach())
+    fixed = random(3, 4, seed=2)
+    distillation_loss(student, fixed, impl=impl).backward()
+    assert fixed.grad is None
 
 
 @pytest.mark.parametrize("impl", IMPLS)
@@ -217,8 +223,10 @@ def test_strided_and_expanded_inputs_are_read_as_they_look(impl: str) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 7, 30])
 def test_the_chunk_size_does_not_change_the_result(rows: int) -> None:
     student, teacher = random(7, 5, seed=1), random(7, 5, seed=2)
-    whole = chunked.distillation(student, teacher, 2.0)
-    assert torch.equal(chunked.distillation(student, teacher, 2.0, chunk_rows=rows), whole)
+    whole = chunked.distillation(student, teacher, None, Options(2.0))
+    assert torch.equal(
+        chunked.distillation(student, teacher, None, Options(2.0), chunk_rows=rows), whole
+    )
 
 
 @pytest.mark.parametrize("impl", FAST)
