@@ -41,34 +41,39 @@ class Mutation:
     tests: str
 
 
-KERNELS = "csrc/cpu/contrast_kernels.h"
-ENGINE = "csrc/cpu/contrast.cpp"
+BLOCKS = "csrc/cpu/contrast_blocks.h"
+SUMS = "csrc/cpu/contrast_sums.h"
+GRADIENT = "csrc/cpu/contrast_gradient.h"
+ROWS = "csrc/cpu/contrast_rows.h"
+ENGINE = "csrc/cpu/contrast_engine.h"
+SCHEDULE = "csrc/cpu/contrast_schedule.h"
+DISTILLATION_KERNELS = "csrc/cpu/distillation_kernels.h"
 
 MUTATIONS = (
     Mutation(
         "column sums: a tile serves its rows only",
-        KERNELS,
+        SUMS,
         "      for (int64_t lane = 0; tile.columns && lane < kPanel<T>; ++lane) {",
         "      for (int64_t lane = 0; false && lane < kPanel<T>; ++lane) {",
         CONTRASTIVE,
     ),
     Mutation(
         "edge-tile mask: rows that do not exist count",
-        KERNELS,
+        BLOCKS,
         "    Mask<T> mask = numbers < static_cast<T>(row < rows ? columns : 0);",
         "    Mask<T> mask = numbers < static_cast<T>(columns);",
         CONTRASTIVE,
     ),
     Mutation(
         "edge-tile mask: columns that do not exist count",
-        KERNELS,
+        BLOCKS,
         "    Mask<T> mask = numbers < static_cast<T>(row < rows ? columns : 0);",
         "    Mask<T> mask = numbers < static_cast<T>(row < rows ? 1 << 20 : 0);",
         CONTRASTIVE,
     ),
     Mutation(
         "self mask: a row is its own negative",
-        KERNELS,
+        BLOCKS,
         "    if (diagonal) mask &= numbers != static_cast<T>(row);",
         "    if (diagonal) mask &= numbers != static_cast<T>(row + 1);",
         CONTRASTIVE,
@@ -82,7 +87,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gradient: the transposed half of a tile is lost",
-        KERNELS,
+        GRADIENT,
         "  if (tile.columns) {\n    add_product<T>(o, scratch, 1, stride,",
         "  if (tile.columns && false) {\n    add_product<T>(o, scratch, 1, stride,",
         CONTRASTIVE,
@@ -103,7 +108,7 @@ MUTATIONS = (
     ),
     Mutation(
         "normalisation: no projection onto the sphere",
-        KERNELS,
+        ROWS,
         "  const double radial = normalize && !(norm < kNormEpsilon) ? along : 0.0;",
         "  const double radial = 0.0;",
         CONTRASTIVE,
@@ -117,21 +122,21 @@ MUTATIONS = (
     ),
     Mutation(
         "online maximum: a row's running sum is not rescaled",
-        KERNELS,
+        SUMS,
         "    running = running * before_ + sum * added_;",
         "    running = running + sum * added_;",
         CONTRASTIVE,
     ),
     Mutation(
         "long rows: the second part of a sum is lost",
-        KERNELS,
+        BLOCKS,
         "  for (int64_t k = kDepth; k < o.dim; k += kDepth) {",
         "  for (int64_t k = 2 * kDepth; k < o.dim; k += kDepth) {",
         CONTRASTIVE,
     ),
     Mutation(
         "schedule: the last round of the tournament is not played",
-        ENGINE,
+        SCHEDULE,
         "  for (int64_t round = 0; round < players - 1; ++round) {",
         "  for (int64_t round = 0; round < std::max<int64_t>(1, players - 2); ++round) {",
         CONTRASTIVE,
@@ -142,6 +147,27 @@ MUTATIONS = (
         "    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);",
         "    for (int64_t i = 0; i < rows_; ++i) count += 1;",
         CONTRASTIVE,
+    ),
+    Mutation(
+        "distillation row statistics: the teacher's maximum is not counted",
+        DISTILLATION_KERNELS,
+        "  total.teacher += teacher_ones + sum_of_lanes<T>(sums.teacher);",
+        "  total.teacher += sum_of_lanes<T>(sums.teacher);",
+        DISTILLATION,
+    ),
+    Mutation(
+        "distillation row statistics: one temperature for the hard term too",
+        DISTILLATION_KERNELS,
+        "    if (!third) sums.hard = sums.student;",
+        "    sums.hard = sums.student;",
+        DISTILLATION,
+    ),
+    Mutation(
+        "distillation: label smoothing keeps the whole target",
+        "csrc/cpu/distillation_terms.h",
+        "    hard -= (1 - p.label_smoothing) * (static_cast<double>",
+        "    hard -= (static_cast<double>",
+        DISTILLATION,
     ),
     Mutation(
         "global batch: the share of a process is not weighted",

@@ -1,0 +1,402 @@
+// The contrastive engine: two passes over the tiles of a batch, and what lies between them. The
+// formulas are in contrast.cpp.
+
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "capability.h"
+#include "contrast.h"
+#include "contrast_memory.h"
+#include "contrast_schedule.h"
+
+namespace simclr_bench {
+
+enum class Objective { kNTXent, kDecoupled, kInfoNCE, kSupervised };
+
+template <typename T>
+const ContrastKernels<T>& kernels() {
+  constexpr bool kFloat = std::is_same_v<T, float>;
+  const auto pick = [](const auto& in_float, const auto& in_double) -> const ContrastKernels<T>& {
+    if constexpr (kFloat) {
+      return in_float;
+    } else {
+      return in_double;
+    }
+  };
+  switch (cpu_capability()) {
+#if defined(__x86_64__)
+    case Capability::kAvx512:
+      return pick(avx512::contrast_float, avx512::contrast_double);
+    case Capability::kAvx2:
+      return pick(avx2::contrast_float, avx2::contrast_double);
+#endif
+    default:
+      return pick(baseline::contrast_float, baseline::contrast_double);
+  }
+}
+
+// With |s| <= 1, exponents of 2 lie within ±scale. This leaves room for the sum of 2^26 of the
+// largest, and below the smallest for terms 2^-26 of it.
+template <typename T>
+constexpr T kLargestExponent = std::is_same_v<T, float> ? 100 : 900;
+
+// Rows that are read from one matrix, and whether they are compared with others only.
+template <typename T>
+struct Segment {
+  const T* z;
+  int64_t rows;
+};
+
+struct Round {
+  int64_t first, last;  // tiles
+};
+
+template <typename T>
+class Engine {
+ public:
+  // The rows of `own` get losses and gradients; those of `others` are only compared with.
+  Engine(Objective objective, std::vector<Segment<T>> own, std::vector<Segment<T>> others,
+         const std::vector<T>& labels, int64_t dim, double temperature, bool normalize)
+      : kernels_(kernels<T>()), objective_(objective), normalize_(normalize), k_(1 / temperature) {
+    int64_t most = 1;
+    for (const auto& segment : own) most = std::max(most, segment.rows);
+    const int64_t tile = tile_rows(most, dim);
+    const auto add = [&](const Segment<T>& segment) {
+      first_block_.push_back(block_rows_.size());
+      for (int64_t row = 0; row < segment.rows; row += tile) {
+        for (int64_t r = row; r < std::min(row + tile, segment.rows); ++r) {
+          padded_.push_back(static_cast<int64_t>(block_rows_.size()) * tile + r - row);
+        }
+        block_rows_.push_back(std::min(tile, segment.rows - row));
+      }
+    };
+    for (const auto& segment : own) add(segment);
+    rows_ = padded_.size();
+    own_blocks_ = block_rows_.size();
+    for (const auto& segment : others) add(segment);
+    const int64_t panel = kernels_.panel;
+    o_.dim = dim;
+    o_.tile = tile;
+    o_.padded_rows = static_cast<int64_t>(block_rows_.size()) * tile;
+    o_.padded_dim = ceil_div(dim, panel) * panel;
+    o_.block_rows = block_rows_.data();
+    transposed_.emplace(o_.padded_rows * dim);
+    panels_.emplace(o_.padded_rows * o_.padded_dim);
+    o_.transposed = transposed_->get();
+    o_.panels = panels_->get();
+    o_.labels = nullptr;
+    if (objective == Objective::kSupervised) {
+      labels_.assign(o_.padded_rows, T(-1));
+      for (int64_t i = 0; i < rows_; ++i) labels_[padded_[i]] = labels[i];
+      o_.labels = labels_.data();
+      count_labels();
+    }
+    o_.scale = static_cast<T>(k_ * M_LOG2E);
+    online_ = !normalize_ || o_.scale > kLargestExponent<T>;
+    norms_.resize(padded_.size());
+    int64_t first = 0;
+    for (const auto* side : {&own, &others}) {
+      for (const auto& segment : *side) {
+        pack(segment, first);
+        first += segment.rows;
+      }
+    }
+    make_schedule();
+  }
+
+  int64_t rows() const { return rows_; }
+
+  // Own rows that have a positive, over which a mean is taken.
+  int64_t anchors() const {
+    if (!o_.labels) return rows_;
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);
+    return count;
+  }
+
+  // The sums of each row, and the similarity of its positive (the mean of several). With `moments`
+  // also what the temperature's gradient needs.
+  void make_sums(int64_t workspace_bytes, bool moments) {
+    negatives_.start(o_.padded_rows, moments, online_);
+    if (o_.labels) {
+      positives_.start(o_.padded_rows, moments, online_);
+      similarities_.assign(o_.padded_rows, 0.0);
+    }
+    const int64_t tile_bytes = o_.tile * o_.tile * static_cast<int64_t>(sizeof(T));
+    const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, tiles_.size());
+    workspace_.emplace(wanted * tile_bytes);
+    stored_ = workspace_->data() ? wanted : 0;
+    const ContrastSums<T> out{negatives_.view(), positives_.view(), similarities_.data()};
+    for_each_tile(
+        [&](int64_t t, T* scratch) { kernels_.sums(o_, tiles_[t], out, stored_tile(t), scratch); });
+    positive_.resize(rows_);
+    at::parallel_for(0, rows_, 512, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t pair = pair_of(i);
+        positive_[i] = pair >= 0 ? kernels_.dot(o_, padded_[i], padded_[pair])
+                                 : similarities_[padded_[i]] / std::max<int64_t>(1, others_of(i));
+      }
+    });
+  }
+
+  // Rows of `statistics`: m_i, log n_i with m_i·k taken out of it, the similarity of the positive
+  // (the mean of several) and E_n[s_i]; with labels the first two and the last for a_i.
+  int64_t kinds() const { return o_.labels ? 7 : 4; }
+
+  void save_statistics(double* statistics) const {
+    const auto at = [&](int64_t kind, int64_t i) -> double& {
+      return statistics[kind * rows_ + i];
+    };
+    for (int64_t i = 0; i < rows_; ++i) {
+      at(2, i) = positive_[i];
+      negatives_.save(padded_[i], at(0, i), at(1, i), at(3, i));
+      if (o_.labels) positives_.save(padded_[i], at(4, i), at(5, i), at(6, i));
+    }
+  }
+
+  // The same, made earlier, for all rows of this engine: own ones first.
+  void load_statistics(const double* statistics) {
+    const int64_t all = padded_.size();
+    const auto at = [&](int64_t kind, int64_t i) { return statistics[kind * all + i]; };
+    negatives_.start(o_.padded_rows, true, online_);
+    if (o_.labels) positives_.start(o_.padded_rows, true, online_);
+    positive_.resize(all);
+    for (int64_t i = 0; i < all; ++i) {
+      positive_[i] = at(2, i);
+      negatives_.load(padded_[i], at(0, i), at(1, i), at(3, i));
+      if (o_.labels) positives_.load(padded_[i], at(4, i), at(5, i), at(6, i));
+    }
+    stored_ = 0;
+  }
+
+  double loss(int64_t i) const {
+    if (!has_positive(i)) return 0;
+    const double d = difference(i);
+    if (objective_ == Objective::kDecoupled) return d;
+    return spread(i) + std::max(d, 0.0) + std::log1p(std::exp(-std::abs(d)));
+  }
+
+  // ∂L/∂z [rows, D] to `outputs` for L = Σ_i upstream_i·loss_i over all rows, others included;
+  // returns ∂L/∂τ of the sum over own rows, if make_sums made moments.
+  template <typename Upstream>
+  double make_gradients(Upstream upstream, const std::vector<T*>& outputs,
+                        const std::vector<int64_t>& output_rows) {
+    const int64_t all = padded_.size();
+    const int64_t with_labels = o_.labels ? o_.padded_rows : 0;
+    std::vector<T> negative(o_.padded_rows, T(0));
+    std::vector<T> positive(with_labels, T(0));
+    std::vector<T> constant(with_labels, T(0));
+    std::vector<double> upstreams(all), missed(all);  // g_i and c_i
+    double largest = 0;
+    for (int64_t i = 0; i < all; ++i) {
+      upstreams[i] = has_positive(i) ? upstream(i) : 0.0;
+      missed[i] = upstreams[i];
+      if (objective_ != Objective::kDecoupled && has_positive(i)) {
+        const double d = difference(i);
+        const double e = std::exp(-std::abs(d));
+        missed[i] *= (d < 0 ? e : 1.0) / (1 + e);
+      }
+      largest = std::max(largest, std::abs(missed[i]));
+    }
+    // Where all positives have nearly all the mass, weights would be too small for a float.
+    const double unit =
+        largest > 0 && largest < std::numeric_limits<double>::infinity() ? largest : 1.0;
+    for (int64_t i = 0; i < all; ++i) {
+      const int64_t at = padded_[i];
+      missed[i] /= unit;
+      const double sum = negatives_.sums[at];
+      if (sum != 0) negative[at] = static_cast<T>(missed[i] / sum);
+      if (o_.labels && others_of(i) > 1) {
+        const double g = upstreams[i] / unit;
+        positive[at] = static_cast<T>((g - missed[i]) / positives_.sums[at]);
+        constant[at] = static_cast<T>(g / others_of(i));
+      }
+    }
+    negatives_.finish();
+    positives_.finish();
+    const Buffer<T> gradients(own_blocks_ * o_.tile * o_.padded_dim);
+    at::parallel_for(0, own_blocks_, 1, [&](int64_t begin, int64_t end) {
+      const int64_t block = o_.tile * o_.padded_dim;
+      std::fill(gradients.get() + begin * block, gradients.get() + end * block, T(0));
+    });
+    const ContrastWeights<T> weights{
+        {negative.data(), online_ ? negatives_.maxima.data() : nullptr},
+        {positive.data(), online_ ? positives_.maxima.data() : nullptr},
+        constant.data()};
+    for_each_tile([&](int64_t t, T* scratch) {
+      kernels_.gradient(o_, tiles_[t], weights, stored_tile(t), gradients.get(), scratch);
+    });
+    at::parallel_for(0, rows_, std::max<int64_t>(1, 16384 / o_.dim),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t i = begin; i < end; ++i) {
+                         const int64_t pair = pair_of(i) >= 0 ? pair_of(i) : i;
+                         const double pull = pair != i ? missed[i] + missed[pair] : 0.0;
+                         int64_t output = 0;
+                         int64_t row = i;
+                         while (row >= output_rows[output]) row -= output_rows[output++];
+                         kernels_.finish(o_, padded_[i], padded_[pair], pull, norms_[i], normalize_,
+                                         k_ * unit, gradients.get() + padded_[i] * o_.padded_dim,
+                                         outputs[output] + row * o_.dim);
+                       }
+                     });
+    // ∂L/∂τ of the rows' own losses.
+    double sum = 0;
+    for (int64_t i = 0; i < rows_; ++i) {
+      const int64_t at = padded_[i];
+      const bool several = o_.labels && others_of(i) > 1;
+      const double of_positives = several ? positives_.mean(at) : positive_[i];
+      if (several) sum += upstreams[i] * (of_positives - positive_[i]);
+      if (negatives_.sums[at] != 0) sum += missed[i] * unit * (negatives_.mean(at) - of_positives);
+    }
+    return -k_ * k_ * sum;
+  }
+
+ private:
+  // d_i, without a number of size k in either of its terms.
+  double difference(int64_t i) const {
+    const int64_t at = padded_[i];
+    double logarithm = std::log2(negatives_.sums[at]);
+    double other = positive_[i];
+    if (o_.labels && others_of(i) > 1) {
+      logarithm -= std::log2(positives_.sums[at]);
+      other = positives_.maximum(at);
+    }
+    const double maximum = negatives_.maximum(at);
+    if (maximum == -std::numeric_limits<double>::infinity())
+      return other * 0 + logarithm;  // no negatives, or a NaN
+    return M_LN2 * (logarithm + (maximum - other) * o_.scale);
+  }
+
+  // log a_i - k·mean s_ip: 0 for a single positive.
+  double spread(int64_t i) const {
+    if (!o_.labels || others_of(i) < 2) return 0;
+    const int64_t at = padded_[i];
+    const double above = (positives_.maximum(at) - positive_[i]) * o_.scale;
+    return M_LN2 * (std::log2(positives_.sums[at]) + above);
+  }
+
+  // The one positive of a row; -1 if it has none or several.
+  int64_t pair_of(int64_t i) const {
+    if (o_.labels) return pairs_[i];
+    return i < rows_ / 2 ? i + rows_ / 2 : i - rows_ / 2;
+  }
+
+  // How many rows share this one's label.
+  int64_t others_of(int64_t i) const { return label_sizes_[labels_[padded_[i]]] - 1; }
+
+  bool has_positive(int64_t i) const { return !o_.labels || others_of(i) > 0; }
+
+  void count_labels() {
+    label_sizes_.assign(rows_, 0);
+    std::vector<int64_t> first(rows_, -1);
+    pairs_.assign(rows_, -1);
+    for (int64_t i = 0; i < rows_; ++i) {
+      const int64_t label = labels_[padded_[i]];
+      const int64_t size = ++label_sizes_[label];
+      if (size == 1) first[label] = i;
+      if (size == 2) std::tie(pairs_[i], pairs_[first[label]]) = std::tuple(first[label], i);
+      if (size == 3) {
+        pairs_[pairs_[first[label]]] = -1;
+        pairs_[first[label]] = -1;
+      }
+    }
+  }
+
+  void pack(const Segment<T>& segment, int64_t first) {
+    const int64_t panel = kernels_.panel;
+    const int64_t blocks = ceil_div(segment.rows, o_.tile);
+    const int64_t panels = o_.tile / panel;
+    const int64_t first_padded = segment.rows ? padded_[first] : 0;
+    const int64_t grain = std::max<int64_t>(1, 16384 / (panel * o_.dim));
+    at::parallel_for(0, blocks * panels, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        const int64_t row = p * panel;  // blocks follow each other, and only the last is not full
+        const int64_t count = std::clamp<int64_t>(segment.rows - row, 0, panel);
+        kernels_.pack(o_, segment.z + std::min(row, segment.rows) * o_.dim, count, normalize_,
+                      first_padded + row, norms_.data() + first + std::min(row, segment.rows));
+      }
+    });
+  }
+
+  void make_schedule() {
+    std::vector<std::vector<ContrastTile>> rounds;
+    const auto add = [&](int64_t round, int64_t i, int64_t j, bool diagonal, bool columns) {
+      if (round >= static_cast<int64_t>(rounds.size())) rounds.resize(round + 1);
+      rounds[round].push_back(
+          {static_cast<int32_t>(i), static_cast<int32_t>(j), diagonal, columns});
+    };
+    const int64_t n = own_blocks_;
+    if (objective_ == Objective::kInfoNCE) {
+      for (int64_t round = 0; round < n / 2; ++round) {
+        for (int64_t i = 0; i < n / 2; ++i) {
+          add(round, i, n / 2 + (i + round) % (n / 2), round == 0, true);
+        }
+      }
+    } else {
+      const bool paired = objective_ != Objective::kSupervised;
+      tournament(n, [&](int64_t round, int64_t i, int64_t j) {
+        add(round, i, j, i == j || (paired && j - i == n / 2), i != j);
+      });
+      const int64_t others = static_cast<int64_t>(block_rows_.size()) - n;
+      const int64_t before = rounds.size();
+      for (int64_t round = 0; round < others; ++round) {
+        for (int64_t i = 0; i < n; ++i)
+          add(before + round, i, n + (i + round) % others, false, false);
+      }
+    }
+    for (const auto& round : rounds) {
+      const int64_t first = tiles_.size();
+      tiles_.insert(tiles_.end(), round.begin(), round.end());
+      rounds_.push_back({first, static_cast<int64_t>(tiles_.size())});
+    }
+  }
+
+  T* stored_tile(int64_t t) const {
+    if (t >= stored_) return nullptr;
+    return reinterpret_cast<T*>(workspace_->data()) + t * o_.tile * o_.tile;
+  }
+
+  template <typename Visit>
+  void for_each_tile(Visit visit) {
+    const int64_t size = ceil_div(kernels_.scratch(o_.tile), 16) * 16;
+    const Buffer<T> scratch(size * at::get_num_threads());
+    for (const Round& round : rounds_) {
+      at::parallel_for(round.first, round.last, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) visit(t, scratch.get() + size * at::get_thread_num());
+      });
+    }
+  }
+
+  const ContrastKernels<T>& kernels_;
+  const Objective objective_;
+  const bool normalize_;
+  const double k_;
+  ContrastOperands<T> o_{};
+  bool online_ = false;
+  int64_t rows_ = 0;        // own
+  int64_t own_blocks_ = 0;  // before those of others
+  std::vector<int64_t> first_block_, block_rows_;
+  std::vector<int64_t> padded_;  // [all rows] padded index of each row
+  std::optional<Buffer<T>> transposed_, panels_;
+  std::vector<T> labels_;
+  std::vector<int64_t> label_sizes_;  // by label
+  std::vector<int64_t> pairs_;        // with labels: the one positive of each row, or -1
+  std::vector<double> norms_, similarities_, positive_;
+  Totals<T> negatives_, positives_;
+  std::vector<ContrastTile> tiles_;
+  std::vector<Round> rounds_;
+  std::optional<Workspace> workspace_;
+  int64_t stored_ = 0;
+};
+
+}  // namespace simclr_bench
