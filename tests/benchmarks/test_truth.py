@@ -7,7 +7,7 @@ from benchmarks import truth
 from benchmarks.grid import Cell, distillation, nt_xent
 from benchmarks.providers import eager_distillation
 from benchmarks.truth import cast, errors, exact, make_inputs, step
-from tests.losses.numerics import exact_nt_xent
+from tests.losses.contrastive.family import exact_of
 
 
 @pytest.mark.parametrize("temperature", [0.5, 0.0125])
@@ -19,7 +19,8 @@ def test_nt_xent_by_blocks_is_the_formula_in_float64(
     cell = nt_xent(34, 16, temperature=temperature)
     inputs = make_inputs(cell)
     leaves = [leaf.detach().double().requires_grad_() for leaf in inputs.leaves]
-    wanted = exact_nt_xent(*leaves, temperature).mean()
+    tau = torch.tensor(temperature, dtype=torch.float64)
+    wanted = exact_of("nt_xent")(*leaves, tau).mean()
     gradients = torch.cat(torch.autograd.grad(wanted, leaves))
     loss, found = exact(cell, inputs)
     assert loss == pytest.approx(wanted.item(), rel=1e-12)
