@@ -50,7 +50,7 @@ const ContrastKernels<T>& kernels() {
 template <typename T>
 constexpr T kLargestExponent = std::is_same_v<T, float> ? 100 : 900;
 
-// Rows that are read from one matrix, and whether they are compared with others only.
+// Rows that are read from one matrix.
 template <typename T>
 struct Segment {
   const T* z;
@@ -72,7 +72,6 @@ class Engine {
     for (const auto& segment : own) most = std::max(most, segment.rows);
     const int64_t tile = tile_rows(most, dim);
     const auto add = [&](const Segment<T>& segment) {
-      first_block_.push_back(block_rows_.size());
       for (int64_t row = 0; row < segment.rows; row += tile) {
         for (int64_t r = row; r < std::min(row + tile, segment.rows); ++r) {
           padded_.push_back(static_cast<int64_t>(block_rows_.size()) * tile + r - row);
@@ -385,7 +384,7 @@ class Engine {
   bool online_ = false;
   int64_t rows_ = 0;        // own
   int64_t own_blocks_ = 0;  // before those of others
-  std::vector<int64_t> first_block_, block_rows_;
+  std::vector<int64_t> block_rows_;
   std::vector<int64_t> padded_;  // [all rows] padded index of each row
   std::optional<Buffer<T>> transposed_, panels_;
   std::vector<T> labels_;

@@ -88,12 +88,12 @@ def check_labels(op: str, z: Tensor, labels: Tensor) -> Tensor:
 
 
 def check_workspace(op: str, workspace_mb: int) -> None:
-    """Raises unless the size is a whole, positive number of MiB."""
+    """Raises unless the size is a whole number of MiB; 0 keeps nothing."""
     if isinstance(workspace_mb, bool) or not isinstance(workspace_mb, int):
         kind = type(workspace_mb).__name__
         raise TypeError(f"{op}: workspace_mb must be an int, got {kind} {workspace_mb!r}")
-    if workspace_mb < 1:
-        raise ValueError(f"{op}: workspace_mb must be at least 1, got {workspace_mb}")
+    if workspace_mb < 0:
+        raise ValueError(f"{op}: workspace_mb must not be negative, got {workspace_mb}")
 
 
 def check_matrix(op: str, shape: str, name: str, x: Tensor) -> None:

@@ -57,7 +57,8 @@ def nt_xent(
             "reference" for the formula as printed, "auto" for the first of fused and chunked that
             takes these tensors.
         workspace_mb: MiB that the compiled operator may keep tiles of similarities in, so as not to
-            compute them twice, for "mean" and "sum" on the CPU. The memory stays with the process.
+            compute them twice, for "mean" and "sum" on the CPU; 0 keeps none. The memory stays with
+            the process.
         group: Processes whose rows are negatives too. Each gets its share of the loss, so that the
             mean over processes is the loss of all rows and DistributedDataParallel's mean of the
             gradients is its gradient (for "sum" likewise). Batches may differ in size. All

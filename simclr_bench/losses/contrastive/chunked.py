@@ -55,7 +55,7 @@ def rows(
     """
     n = len(z0) if z1 is None else 2 * len(z0)
     chunk_rows = chunk_rows or rows_per_chunk(n, len(z0), z0.device)
-    tau = _as_tensor(temperature, z0)
+    tau = as_tensor(temperature, z0)
     loss: Tensor = _Rows.apply(z0, z1, tau, labels, objective, normalize, chunk_rows)
     return loss
 
@@ -68,13 +68,13 @@ def _similarity_dtype(z: Tensor) -> torch.dtype:
     return torch.float64 if z.device.type == "cpu" else loss_dtype(z)
 
 
-def _as_tensor(temperature: float | Tensor, z: Tensor) -> Tensor:
+def as_tensor(temperature: float | Tensor, z: Tensor) -> Tensor:
     if isinstance(temperature, Tensor):
         return temperature.to(z.device, _similarity_dtype(z), non_blocking=True)
     return torch.full((), temperature, device=z.device, dtype=_similarity_dtype(z))
 
 
-def _unit_rows(z0: Tensor, z1: Tensor | None, normalize: bool) -> tuple[Tensor, Tensor]:
+def unit_rows(z0: Tensor, z1: Tensor | None, normalize: bool) -> tuple[Tensor, Tensor]:
     """The N rows as the loss sees them [N, D], and their lengths, 1 without normalizing. [N, 1]"""
     z = z0 if z1 is None else torch.cat([z0, z1])
     z = z.to(_similarity_dtype(z))
@@ -114,19 +114,19 @@ def _exponentials(logits: Tensor, maxima: Tensor, tau: Tensor, dtype: torch.dtyp
     return logits.div_(tau).to(dtype).exp_()
 
 
-def _log_sum(logits: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
+def log_sum(logits: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
     """Per row the maximum, and log of the sum of exp((logits - maximum) / tau). [2, rows]"""
     maxima = logits.amax(dim=1)
     terms = _exponentials(logits, maxima[:, None], tau, dtype)
     return torch.stack([maxima, terms.sum(dim=1, dtype=maxima.dtype).log_()])
 
 
-def _times_exp(weights: Tensor, log_sums: Tensor) -> Tensor:
+def times_exp(weights: Tensor, log_sums: Tensor) -> Tensor:
     """weights · exp(-log_sums): what multiplies an exponential; 0 for an empty sum."""
     return (weights * torch.exp(-log_sums)).masked_fill(log_sums == -torch.inf, 0)
 
 
-def _through_normalize(grad_u: Tensor, u: Tensor, norms: Tensor, normalize: bool) -> Tensor:
+def through_normalize(grad_u: Tensor, u: Tensor, norms: Tensor, normalize: bool) -> Tensor:
     """The gradient of the rows before normalizing, from that of the rows after."""
     if not normalize:
         return grad_u
@@ -146,7 +146,7 @@ class _Rows(torch.autograd.Function):
         normalize: bool,
         chunk_rows: int,
     ) -> Tensor:
-        u, _ = _unit_rows(z0, z1, normalize)
+        u, _ = unit_rows(z0, z1, normalize)
         n, dtype = len(u), loss_dtype(z0)
         # Maximum and log-sum of the negatives and of the positives: of one, its logit and 0.
         negatives, positives = u.new_zeros(2, n), u.new_zeros(2, n)
@@ -162,11 +162,11 @@ class _Rows(torch.autograd.Function):
                 counts[index] = alike.sum(dim=1, dtype=u.dtype)
                 means[index] = (similarities.where(alike, 0).sum(dim=1)) / counts[index]
                 only = similarities.masked_fill(~alike, -torch.inf)
-                positives[:, index] = _log_sum(only, tau, dtype)
+                positives[:, index] = log_sum(only, tau, dtype)
                 similarities.masked_fill_(alike, -torch.inf)
             if objective != "info_nce":
                 similarities.scatter_(1, index[:, None], -torch.inf)
-            negatives[:, index] = _log_sum(similarities, tau, dtype)
+            negatives[:, index] = log_sum(similarities, tau, dtype)
         missed = (negatives[0] - positives[0]) / tau + negatives[1] - positives[1]
         loss = (positives[0] - means) / tau + positives[1]
         if objective == "decoupled":
@@ -205,13 +205,13 @@ class _RowsGradient(torch.autograd.Function):
         learned: bool,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         ctx.name = PUBLIC_NAMES[objective]
-        u, norms = _unit_rows(z0, z1, normalize)
+        u, norms = unit_rows(z0, z1, normalize)
         n, dtype = len(u), loss_dtype(z0)
         upstream = grad.to(u.dtype).masked_fill(counts == 0, 0)
         q = torch.ones_like(missed) if objective == "decoupled" else torch.sigmoid(missed)
-        push = _times_exp(upstream * q, negatives[1]).to(dtype)[:, None]
+        push = times_exp(upstream * q, negatives[1]).to(dtype)[:, None]
         pull = (-upstream * q).to(dtype)[:, None]
-        softmax = _times_exp(torch.ones_like(q), positives[1]).to(dtype)[:, None]
+        softmax = times_exp(torch.ones_like(q), positives[1]).to(dtype)[:, None]
         mean = (1 / counts.clamp_min(1)).to(dtype)[:, None]
         grad_u, grad_tau = torch.zeros_like(u), torch.zeros_like(tau) if learned else None
         tops = negatives[0].masked_fill(negatives[0] == -torch.inf, 0)[:, None]
@@ -245,7 +245,7 @@ class _RowsGradient(torch.autograd.Function):
         grad_u /= tau
         if grad_tau is not None:
             grad_tau /= tau * tau
-        grad_z = _through_normalize(grad_u, u, norms, normalize).to(z0.dtype)
+        grad_z = through_normalize(grad_u, u, norms, normalize).to(z0.dtype)
         if z1 is None:
             return grad_z, None, grad_tau
         grad_z0, grad_z1 = grad_z.chunk(2)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from simclr_bench.losses.chunks import rows_per_chunk
 from simclr_bench.losses.contrastive.chunked import (
-    _as_tensor,
-    _log_sum,
-    _through_normalize,
-    _times_exp,
-    _unit_rows,
+    as_tensor,
+    log_sum,
+    through_normalize,
+    times_exp,
+    unit_rows,
 )
 from simclr_bench.losses.contrastive.reference import Objective
 from simclr_bench.losses.precision import loss_dtype
@@ -33,16 +33,16 @@ def forward_among(
     And its statistics [3, N]: the largest similarity among the negatives, the log of the sum of
     exponentials above it, and the similarity of the positive.
     """
-    u, _ = _unit_rows(z0, z1, normalize)
-    every = torch.cat([u, _unit_rows(others[0], others[1], normalize)[0]])
-    tau, n = _as_tensor(temperature, z0), len(u)
+    u, _ = unit_rows(z0, z1, normalize)
+    every = torch.cat([u, unit_rows(others[0], others[1], normalize)[0]])
+    tau, n = as_tensor(temperature, z0), len(u)
     statistics = u.new_empty(3, n)
     for index in torch.arange(n, device=u.device).split(rows_per_chunk(n, len(every), u.device)):
         similarities = u[index] @ every.T
         pairs = (index + n // 2) % n
         statistics[2, index] = similarities.gather(1, pairs[:, None])[:, 0]
         similarities.scatter_(1, torch.stack([index, pairs], dim=1), -torch.inf)
-        statistics[:2, index] = _log_sum(similarities, tau, loss_dtype(z0))
+        statistics[:2, index] = log_sum(similarities, tau, loss_dtype(z0))
     missed = _missed(statistics, tau)
     if objective != "decoupled":
         missed = missed.clamp_min(0) + torch.log1p(torch.exp(-missed.abs()))
@@ -64,13 +64,13 @@ def backward_among(
 
     `statistics` [3, N + M] are those of these rows, then those of `others`.
     """
-    u, norms = _unit_rows(z0, z1, normalize)
-    every = torch.cat([u, _unit_rows(others[0], others[1], normalize)[0]])
-    tau, n, dtype = _as_tensor(temperature, z0), len(u), loss_dtype(z0)
+    u, norms = unit_rows(z0, z1, normalize)
+    every = torch.cat([u, unit_rows(others[0], others[1], normalize)[0]])
+    tau, n, dtype = as_tensor(temperature, z0), len(u), loss_dtype(z0)
     statistics = statistics.to(u.dtype)
     missed = _missed(statistics, tau)
     q = weight * (torch.ones_like(missed) if objective == "decoupled" else torch.sigmoid(missed))
-    push = _times_exp(q, statistics[1])
+    push = times_exp(q, statistics[1])
     # Rows without negatives weigh nothing, whatever is above them.
     maxima = statistics[0].masked_fill(statistics[0] == -torch.inf, torch.inf)
     grad_u = torch.empty_like(u)
@@ -86,7 +86,7 @@ def backward_among(
     grad_u /= tau
     # The loss is a function of u·u/tau: scaling u by c is dividing tau by c².
     grad_tau = (u * grad_u).sum() / (-2 * tau)
-    grad_z0, grad_z1 = _through_normalize(grad_u, u, norms, normalize).to(z0.dtype).chunk(2)
+    grad_z0, grad_z1 = through_normalize(grad_u, u, norms, normalize).to(z0.dtype).chunk(2)
     return grad_z0, grad_z1, grad_tau.double()
 
 

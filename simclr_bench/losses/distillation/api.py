@@ -92,11 +92,8 @@ def distillation_loss(
         ignore_index,
         reduction,
     )
-    chosen = choose(_NAME, impl, student, teacher)
-    if chosen == "fused" and (reason := fused.why_not(student, teacher, target, options)):
-        if impl == "fused":
-            raise RuntimeError(f'{_NAME}: impl="fused": {reason}')
-        chosen = "chunked"
+    why_not = fused.why_not(student, teacher, target, options)
+    chosen = choose(_NAME, impl, student, teacher, also_not_fused=why_not)
     with without_autocast(student):
         if chosen == "fused":
             return fused.distillation(student, teacher, target, options)
