@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench.losses.contrastive import fused
+from simclr_bench.losses.contrastive.reference import PUBLIC_NAMES
 from tests.losses.contrastive.family import OBJECTIVES, REGIMES, class_labels, exact_of, loss_of
 from tests.losses.numerics import Case, assert_as_accurate_as, random, rows_and_gradients
 
@@ -99,6 +100,21 @@ def test_the_gradient_made_in_the_forward_is_that_of_the_rows(
     )
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("with_respect_to", ["views", "temperature"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_second_derivative_of_a_gradient_made_in_the_forward_is_refused(
+    objective: str, with_respect_to: str
+) -> None:
+    """What the forward made is a constant to autograd: the derivative would silently be 0."""
+    z0, z1 = random(4, 3, seed=1), random(4, 3, seed=2)
+    tau = torch.tensor(0.5, dtype=torch.float64)
+    leaf = (z0 if with_respect_to == "views" else tau).requires_grad_()
+    (gradient,) = torch.autograd.grad(reduced(objective, z0, z1, tau, 1), leaf, create_graph=True)
+    name = PUBLIC_NAMES[objective]
+    with pytest.raises(NotImplementedError, match=f'{name}: impl="fused" has no second derivative'):
+        torch.autograd.grad(gradient.square().sum(), leaf)
 
 
 def test_without_a_gradient_to_make_none_is_made() -> None:
