@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +33,7 @@ class Mutation:
         old: Text that stands there exactly once.
         new: What stands there instead.
         tests: What must notice, as pytest takes it.
+        needs: The CPU capability without which the broken code never runs.
     """
 
     name: str
@@ -39,9 +41,12 @@ class Mutation:
     old: str
     new: str
     tests: str
+    needs: str = "baseline"
 
 
+BFLOAT16 = "csrc/cpu/contrast_bfloat16.h"
 BLOCKS = "csrc/cpu/contrast_blocks.h"
+PANELS = "csrc/cpu/contrast_panels.h"
 SUMS = "csrc/cpu/contrast_sums.h"
 GRADIENT = "csrc/cpu/contrast_gradient.h"
 ROWS = "csrc/cpu/contrast_rows.h"
@@ -87,9 +92,9 @@ MUTATIONS = (
     ),
     Mutation(
         "gradient: the transposed half of a tile is lost",
-        GRADIENT,
-        "  if (tile.columns) {\n    add_product<T>(o, scratch, 1, stride,",
-        "  if (tile.columns && false) {\n    add_product<T>(o, scratch, 1, stride,",
+        PANELS,
+        "    if (columns) {",
+        "    if (columns && false) {",
         CONTRASTIVE,
     ),
     Mutation(
@@ -129,10 +134,34 @@ MUTATIONS = (
     ),
     Mutation(
         "long rows: the second part of a sum is lost",
-        BLOCKS,
-        "  for (int64_t k = kDepth; k < o.dim; k += kDepth) {",
-        "  for (int64_t k = 2 * kDepth; k < o.dim; k += kDepth) {",
+        PANELS,
+        "    for (int64_t k = kDepth; k < o_.dim; k += kDepth) {",
+        "    for (int64_t k = 2 * kDepth; k < o_.dim; k += kDepth) {",
         CONTRASTIVE,
+    ),
+    Mutation(
+        "bfloat16: a tile serves the gradients of its rows only",
+        BFLOAT16,
+        "    if (!columns) return;",
+        "    return;",
+        CONTRASTIVE,
+        needs="avx512_bf16",
+    ),
+    Mutation(
+        "bfloat16: the rows of a pair change places",
+        BFLOAT16,
+        "paired<1>(two[0], two[1])};",
+        "paired<1>(two[1], two[0])};",
+        CONTRASTIVE,
+        needs="avx512_bf16",
+    ),
+    Mutation(
+        "bfloat16: weights rounded once and for all",
+        BFLOAT16,
+        "        if (part + 1 == kParts) continue;",
+        "        if (part + 1 <= kParts) continue;",
+        CONTRASTIVE,
+        needs="amx",
     ),
     Mutation(
         "schedule: the last round of the tournament is not played",
@@ -217,11 +246,22 @@ def notices(folder: Path, tests: str) -> str | None:
     return failed[0].split(" ")[1] if failed else f"pytest exit code {done.returncode}"
 
 
+def capabilities() -> list[str]:
+    """What the CPU of this machine can run."""
+    import_module("torch")  # whose libraries the module needs loaded
+    supported: list[str] = import_module("simclr_bench._C").supported_cpu_capabilities()
+    return supported
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutations")
     parser.add_argument("names", nargs="*", help="words that the name of a mutation holds")
     wanted = parser.parse_args().names
     chosen = [m for m in MUTATIONS if not wanted or any(word in m.name for word in wanted)]
+    for mutation in chosen:
+        if mutation.needs not in capabilities():
+            print(f"not available  {mutation.name}: this CPU has no {mutation.needs}")
+    chosen = [m for m in chosen if m.needs in capabilities()]
     lives = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "copy")

@@ -7,12 +7,14 @@
 
 namespace simclr_bench {
 
-enum class Capability { kBaseline, kAvx2, kAvx512 };
+// Each includes those before it.
+enum class Capability { kBaseline, kAvx2, kAvx512, kAvx512Bf16, kAmx };
 
 // What the kernels use now; at first the best that this machine has.
 Capability cpu_capability();
 
-// What this machine can run, from the plainest: "baseline", "avx2", "avx512".
+// What this machine can run, from the plainest: "baseline", "avx2", "avx512",
+// "avx512_bf16", "amx" (its bfloat16 products).
 std::vector<std::string> supported_cpu_capabilities();
 
 std::string cpu_capability_name();

@@ -49,8 +49,8 @@
 #include <torch/library.h>
 
 #include <optional>
-#include <string>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -61,11 +61,12 @@
 namespace {
 
 using at::Tensor;
+using simclr_bench::ContrastKernels;
 using simclr_bench::Engine;
 using simclr_bench::Objective;
 using simclr_bench::Segment;
 
-Objective parse_objective(const char* op, const std::string& name) {
+Objective parse_objective(const char* op, c10::string_view name) {
   if (name == "nt_xent") return Objective::kNTXent;
   if (name == "decoupled") return Objective::kDecoupled;
   if (name == "info_nce") return Objective::kInfoNCE;
@@ -76,7 +77,7 @@ Objective parse_objective(const char* op, const std::string& name) {
 
 struct Arguments {
   const char* op;
-  Tensor z0, z1;  // contiguous, float or double
+  Tensor z0, z1;  // contiguous, in the kernels' type
   Tensor labels;  // undefined without labels
   Tensor others;  // [2, M / 2, D] or undefined
   double temperature;
@@ -91,8 +92,11 @@ struct Arguments {
 // to much less than any of them, and then shows how each was rounded.
 constexpr int64_t kFewRows = 16;
 
-at::ScalarType compute_dtype(const Tensor& z, int64_t rows) {
-  return z.scalar_type() == at::kDouble || rows <= kFewRows ? at::kDouble : at::kFloat;
+// The type that the kernels read; they compute bfloat16 in float32.
+at::ScalarType kernel_dtype(const Tensor& z, int64_t rows) {
+  if (z.scalar_type() == at::kDouble || rows <= kFewRows) return at::kDouble;
+  const bool bfloat16 = z.scalar_type() == at::kBFloat16 && simclr_bench::bfloat16_kernels();
+  return bfloat16 ? at::kBFloat16 : at::kFloat;
 }
 
 at::ScalarType loss_dtype(const Tensor& z) {
@@ -114,7 +118,7 @@ double temperature_of(const char* op, double temperature, const std::optional<Te
 Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
                 const std::optional<Tensor>& labels, const std::optional<Tensor>& others,
                 double temperature, const std::optional<Tensor>& learned,
-                const std::string& objective, bool normalize) {
+                c10::string_view objective, bool normalize) {
   Arguments a{op,
               {},
               {},
@@ -137,7 +141,7 @@ Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
   }
   simclr_bench::check_floating(op, z0, /*float64_allowed=*/true);
   const int64_t among = others && others->dim() == 3 ? others->size(0) * others->size(1) : 0;
-  const at::ScalarType dtype = compute_dtype(z0, z0.size(0) + z1.size(0) + among);
+  const at::ScalarType dtype = kernel_dtype(z0, z0.size(0) + z1.size(0) + among);
   a.z0 = z0.to(dtype).contiguous();
   a.z1 = z1.to(dtype).contiguous();
   if (others) {
@@ -165,17 +169,27 @@ std::vector<T> numbered(const Tensor& labels) {
 }
 
 template <typename T>
-Engine<T> make_engine(const Arguments& a) {
-  std::vector<Segment<T>> own{{a.z0.const_data_ptr<T>(), a.z0.size(0)}};
-  if (a.z1.size(0)) own.push_back({a.z1.const_data_ptr<T>(), a.z1.size(0)});
-  std::vector<Segment<T>> others;
-  if (a.others.defined() && a.others.numel()) {
-    const int64_t pairs = a.others.size(1);
-    const T* data = a.others.const_data_ptr<T>();
-    others = {{data, pairs}, {data + pairs * a.others.size(2), pairs}};
+const ContrastKernels<T>& kernels_for(const Arguments& a) {
+  if constexpr (std::is_same_v<T, float>) {
+    return a.z0.scalar_type() == at::kBFloat16 ? *simclr_bench::bfloat16_kernels()
+                                               : simclr_bench::float_kernels();
+  } else {
+    return simclr_bench::double_kernels();
   }
-  return Engine<T>(a.objective, own, others, numbered<T>(a.labels), a.z0.size(1), a.temperature,
-                   a.normalize);
+}
+
+template <typename T>
+Engine<T> make_engine(const Arguments& a) {
+  std::vector<Segment> own{{a.z0.const_data_ptr(), a.z0.size(0)}};
+  if (a.z1.size(0)) own.push_back({a.z1.const_data_ptr(), a.z1.size(0)});
+  std::vector<Segment> others;
+  if (a.others.defined() && a.others.numel()) {
+    for (int64_t view = 0; view < 2; ++view) {
+      others.push_back({a.others.select(0, view).const_data_ptr(), a.others.size(1)});
+    }
+  }
+  return Engine<T>(kernels_for<T>(a), a.objective, own, others, numbered<T>(a.labels), a.z0.size(1),
+                   a.temperature, a.normalize);
 }
 
 // The gradients of z0, z1 and the temperature.
@@ -184,10 +198,10 @@ std::tuple<Tensor, Tensor, Tensor> gradients(Engine<T>& engine, const Arguments&
                                              Upstream upstream) {
   Tensor grad_z0 = at::empty_like(a.z0);
   Tensor grad_z1 = at::empty_like(a.z1);
-  std::vector<T*> outputs{grad_z0.mutable_data_ptr<T>()};
+  std::vector<void*> outputs{grad_z0.mutable_data_ptr()};
   std::vector<int64_t> rows{a.z0.size(0)};
   if (a.z1.size(0)) {
-    outputs.push_back(grad_z1.mutable_data_ptr<T>());
+    outputs.push_back(grad_z1.mutable_data_ptr());
     rows.push_back(a.z1.size(0));
   }
   const double grad_temperature = engine.make_gradients(upstream, outputs, rows);
@@ -196,7 +210,7 @@ std::tuple<Tensor, Tensor, Tensor> gradients(Engine<T>& engine, const Arguments&
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> contrast(
     const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& labels, double temperature,
-    const std::optional<Tensor>& learned_temperature, std::string objective, bool normalize,
+    const std::optional<Tensor>& learned_temperature, c10::string_view objective, bool normalize,
     bool mean, bool with_gradient, int64_t workspace_bytes) {
   const Arguments a = check("contrast", z0, z1, labels, std::nullopt, temperature,
                             learned_temperature, objective, normalize);
@@ -225,16 +239,15 @@ std::tuple<Tensor, Tensor> contrast_forward(const Tensor& z0, const Tensor& z1,
                                             const std::optional<Tensor>& labels,
                                             const std::optional<Tensor>& others, double temperature,
                                             const std::optional<Tensor>& learned_temperature,
-                                            std::string objective, bool normalize) {
+                                            c10::string_view objective, bool normalize) {
   const Arguments a = check("contrast_forward", z0, z1, labels, others, temperature,
                             learned_temperature, objective, normalize);
   const auto run = [&](auto scalar) -> std::tuple<Tensor, Tensor> {
     using T = decltype(scalar);
     Engine<T> engine = make_engine<T>(a);
     engine.make_sums(0, learned_temperature.has_value());
-    Tensor loss = at::empty({engine.rows()}, a.z0.options());
-    Tensor statistics =
-        at::empty({engine.kinds(), engine.rows()}, a.z0.options().dtype(at::kDouble));
+    Tensor loss = at::empty({engine.rows()}, c10::CppTypeToScalarType<T>::value);
+    Tensor statistics = at::empty({engine.kinds(), engine.rows()}, at::kDouble);
     T* out = loss.mutable_data_ptr<T>();
     for (int64_t i = 0; i < engine.rows(); ++i) out[i] = static_cast<T>(engine.loss(i));
     engine.save_statistics(statistics.mutable_data_ptr<double>());
@@ -246,7 +259,7 @@ std::tuple<Tensor, Tensor> contrast_forward(const Tensor& z0, const Tensor& z1,
 std::tuple<Tensor, Tensor, Tensor> contrast_backward(
     const Tensor& grad, const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& labels,
     const std::optional<Tensor>& others, const Tensor& statistics, double temperature,
-    const std::optional<Tensor>& learned_temperature, std::string objective, bool normalize) {
+    const std::optional<Tensor>& learned_temperature, c10::string_view objective, bool normalize) {
   constexpr const char* kOp = "contrast_backward";
   const Arguments a =
       check(kOp, z0, z1, labels, others, temperature, learned_temperature, objective, normalize);
@@ -273,7 +286,7 @@ std::tuple<Tensor, Tensor, Tensor> contrast_scale(const Tensor& grad, const Tens
                                                   const std::optional<Tensor>& /*learned*/,
                                                   const Tensor& grad_z0, const Tensor& grad_z1,
                                                   const Tensor& grad_temperature,
-                                                  std::string /*objective*/) {
+                                                  c10::string_view /*objective*/) {
   TORCH_CHECK(grad.dim() == 0, "contrast_scale: grad must be a number, got ", grad.sizes());
   return {at::mul(grad_z0, grad), at::mul(grad_z1, grad), at::mul(grad_temperature, grad)};
 }

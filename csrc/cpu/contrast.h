@@ -1,7 +1,7 @@
 // What the contrastive engine (contrast.cpp) asks of the vectorised kernels (contrast_kernels.h).
 //
 // Rows are kept in blocks of at most `tile` rows; a tile is the product of two blocks. Row r of
-// block b has the padded index b * tile + r. Padded rows and columns of the operands are zero.
+// block b has the padded index b * tile + r. Packed rows that do not exist are zero.
 
 #pragma once
 
@@ -16,7 +16,7 @@ struct ContrastTile {
   bool columns;   // the tile also serves the rows of its column block, transposed
 };
 
-// Rows and numbers that every tile needs. D is padded to whole panels in `panels` only.
+// Rows and numbers that every tile needs.
 template <typename T>
 struct ContrastOperands {
   int64_t dim;                // D
@@ -24,8 +24,7 @@ struct ContrastOperands {
   int64_t padded_rows;        // blocks * tile
   int64_t padded_dim;         // D rounded up to whole panels
   const int64_t* block_rows;  // [blocks]: the rows that exist
-  T* transposed;              // [padded_rows / panel][D][panel]
-  T* panels;                  // [padded_dim / panel][padded_rows][panel]
+  void* packed;               // the rows as `pack` leaves them
   const T* labels;            // [padded_rows], whole numbers; null without labels
   T scale;                    // log2(e) / τ, which turns similarities into exponents of 2
 };
@@ -60,13 +59,17 @@ struct ContrastWeights {
 
 template <typename T>
 struct ContrastKernels {
-  int64_t panel;  // columns of a panel
-  int64_t (*scratch)(int64_t tile);
+  int64_t panel;          // columns of a panel
+  int64_t element_bytes;  // of the rows z and of their gradients, which need not be in T
+  bool stores_tiles;      // whether to read a tile back is faster than to compute it again
 
-  // Reads `rows` rows z [rows, D], normalises them, and fills one panel of rows of the operands
-  // from padded row `first` on. norms [rows] are the lengths, 1 without normalising.
-  void (*pack)(const ContrastOperands<T>&, const T* z, int64_t rows, bool normalize, int64_t first,
-               double* norms);
+  int64_t (*packed_bytes)(const ContrastOperands<T>&);
+  int64_t (*scratch)(int64_t tile);  // elements
+
+  // Reads `rows` rows z [rows, D], normalises them, and fills one panel of packed rows from padded
+  // row `first` on. norms [rows] are the lengths, 1 without normalising.
+  void (*pack)(const ContrastOperands<T>&, const void* z, int64_t rows, bool normalize,
+               int64_t first, double* norms);
 
   // u_i·u_j for padded rows i and j.
   double (*dot)(const ContrastOperands<T>&, int64_t i, int64_t j);
@@ -86,23 +89,16 @@ struct ContrastKernels {
   // From the sum `gradient` [padded_dim] of row i to ∂L/∂z_i [D]: adds -attraction·u_pair, then the
   // chain rule through u = z / max(|z|, ε), times `factor`. Returns u_i·∂L/∂u_i / factor.
   double (*finish)(const ContrastOperands<T>&, int64_t i, int64_t pair, double attraction,
-                   double norm, bool normalize, double factor, const T* gradient, T* out);
+                   double norm, bool normalize, double factor, const T* gradient, void* out);
 };
 
 // torch.nn.functional.normalize's.
 constexpr double kNormEpsilon = 1e-12;
 
-namespace baseline {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace baseline
-namespace avx2 {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace avx2
-namespace avx512 {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace avx512
+// For the instruction set in use. Those of bfloat16 read it and compute in float; null where they
+// would not be faster than floats.
+const ContrastKernels<float>& float_kernels();
+const ContrastKernels<double>& double_kernels();
+const ContrastKernels<float>* bfloat16_kernels();
 
 }  // namespace simclr_bench

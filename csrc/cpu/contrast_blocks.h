@@ -30,43 +30,6 @@ SIMCLR_BENCH_INLINE void clear(Block<T>& block) {
   for (int64_t r = 0; r < kRowStep; ++r) block[r][0] = block[r][1] = Vec<T>{};
 }
 
-// block += a·b with a(r, k) = a[r * row_stride + k * depth_stride] and b [depth, kPanel].
-template <typename T>
-SIMCLR_BENCH_INLINE void multiply(const T* a, int64_t row_stride, int64_t depth_stride, const T* b,
-                                  int64_t depth, Block<T>& block) {
-  for (int64_t k = 0; k < depth; ++k) {
-    const Vec<T> left = load(b + k * kPanel<T>);
-    const Vec<T> right = load(b + k * kPanel<T> + kLanes<T>);
-    const T* column = a + k * depth_stride;
-#pragma GCC unroll 8
-    for (int64_t r = 0; r < kRowStep; ++r) {
-      block[r][0] += column[r * row_stride] * left;
-      block[r][1] += column[r * row_stride] * right;
-    }
-  }
-}
-
-// The similarities of kRowStep rows from padded row i and one panel of columns from padded row j.
-template <typename T>
-SIMCLR_BENCH_INLINE void similarities(const ContrastOperands<T>& o, int64_t i, int64_t j,
-                                      Block<T>& block) {
-  const T* rows = o.transposed + i / kPanel<T> * o.dim * kPanel<T> + i % kPanel<T>;
-  const T* columns = o.transposed + j * o.dim;
-  clear<T>(block);
-  multiply<T>(rows, 1, kPanel<T>, columns, smaller(o.dim, kDepth), block);
-  for (int64_t k = kDepth; k < o.dim; k += kDepth) {
-    Block<T> part;
-    clear<T>(part);
-    multiply<T>(rows + k * kPanel<T>, 1, kPanel<T>, columns + k * kPanel<T>,
-                smaller(o.dim - k, kDepth), part);
-#pragma GCC unroll 8
-    for (int64_t r = 0; r < kRowStep; ++r) {
-      block[r][0] += part[r][0];
-      block[r][1] += part[r][1];
-    }
-  }
-}
-
 // One tile: where it lies and what of it counts.
 template <typename T>
 struct TileView {
@@ -94,21 +57,6 @@ struct TileView {
     return mask;
   }
 };
-
-// Calls visit(row, column, block) for every register block of the tile, panel by panel, and
-// finish_panel(column) after each panel.
-template <typename T, typename Visit, typename FinishPanel>
-SIMCLR_BENCH_INLINE void for_each_block(const ContrastOperands<T>& o, const TileView<T>& view,
-                                        Visit visit, FinishPanel finish_panel) {
-  for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
-    for (int64_t row = 0; row < view.rows; row += kRowStep) {
-      Block<T> block;
-      similarities<T>(o, view.first_row + row, view.first_column + column, block);
-      visit(row, column, block);
-    }
-    finish_panel(column);
-  }
-}
 
 // Half a vector of T as doubles, or for double the vector itself.
 template <typename T>

@@ -14,7 +14,6 @@
 #include <type_traits>
 #include <vector>
 
-#include "capability.h"
 #include "contrast.h"
 #include "contrast_memory.h"
 #include "contrast_schedule.h"
@@ -23,37 +22,14 @@ namespace simclr_bench {
 
 enum class Objective { kNTXent, kDecoupled, kInfoNCE, kSupervised };
 
-template <typename T>
-const ContrastKernels<T>& kernels() {
-  constexpr bool kFloat = std::is_same_v<T, float>;
-  const auto pick = [](const auto& in_float, const auto& in_double) -> const ContrastKernels<T>& {
-    if constexpr (kFloat) {
-      return in_float;
-    } else {
-      return in_double;
-    }
-  };
-  switch (cpu_capability()) {
-#if defined(__x86_64__)
-    case Capability::kAvx512:
-      return pick(avx512::contrast_float, avx512::contrast_double);
-    case Capability::kAvx2:
-      return pick(avx2::contrast_float, avx2::contrast_double);
-#endif
-    default:
-      return pick(baseline::contrast_float, baseline::contrast_double);
-  }
-}
-
 // With |s| <= 1, exponents of 2 lie within ±scale. This leaves room for the sum of 2^26 of the
 // largest, and below the smallest for terms 2^-26 of it.
 template <typename T>
 constexpr T kLargestExponent = std::is_same_v<T, float> ? 100 : 900;
 
-// Rows that are read from one matrix.
-template <typename T>
+// Rows that are read from one matrix, in the element type of the kernels.
 struct Segment {
-  const T* z;
+  const void* z;
   int64_t rows;
 };
 
@@ -65,13 +41,14 @@ template <typename T>
 class Engine {
  public:
   // The rows of `own` get losses and gradients; those of `others` are only compared with.
-  Engine(Objective objective, std::vector<Segment<T>> own, std::vector<Segment<T>> others,
-         const std::vector<T>& labels, int64_t dim, double temperature, bool normalize)
-      : kernels_(kernels<T>()), objective_(objective), normalize_(normalize), k_(1 / temperature) {
+  Engine(const ContrastKernels<T>& kernels, Objective objective, std::vector<Segment> own,
+         std::vector<Segment> others, const std::vector<T>& labels, int64_t dim, double temperature,
+         bool normalize)
+      : kernels_(kernels), objective_(objective), normalize_(normalize), k_(1 / temperature) {
     int64_t most = 1;
     for (const auto& segment : own) most = std::max(most, segment.rows);
     const int64_t tile = tile_rows(most, dim);
-    const auto add = [&](const Segment<T>& segment) {
+    const auto add = [&](const Segment& segment) {
       for (int64_t row = 0; row < segment.rows; row += tile) {
         for (int64_t r = row; r < std::min(row + tile, segment.rows); ++r) {
           padded_.push_back(static_cast<int64_t>(block_rows_.size()) * tile + r - row);
@@ -89,10 +66,8 @@ class Engine {
     o_.padded_rows = static_cast<int64_t>(block_rows_.size()) * tile;
     o_.padded_dim = ceil_div(dim, panel) * panel;
     o_.block_rows = block_rows_.data();
-    transposed_.emplace(o_.padded_rows * dim);
-    panels_.emplace(o_.padded_rows * o_.padded_dim);
-    o_.transposed = transposed_->get();
-    o_.panels = panels_->get();
+    packed_.emplace(kernels_.packed_bytes(o_));
+    o_.packed = packed_->get();
     o_.labels = nullptr;
     if (objective == Objective::kSupervised) {
       labels_.assign(o_.padded_rows, T(-1));
@@ -131,6 +106,7 @@ class Engine {
       positives_.start(o_.padded_rows, moments, online_);
       similarities_.assign(o_.padded_rows, 0.0);
     }
+    if (!kernels_.stores_tiles) workspace_bytes = 0;
     const int64_t tile_bytes = o_.tile * o_.tile * static_cast<int64_t>(sizeof(T));
     const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, tiles_.size());
     workspace_.emplace(wanted * tile_bytes);
@@ -188,7 +164,7 @@ class Engine {
   // ∂L/∂z [rows, D] to `outputs` for L = Σ_i upstream_i·loss_i over all rows, others included;
   // returns ∂L/∂τ of the sum over own rows, if make_sums made moments.
   template <typename Upstream>
-  double make_gradients(Upstream upstream, const std::vector<T*>& outputs,
+  double make_gradients(Upstream upstream, const std::vector<void*>& outputs,
                         const std::vector<int64_t>& output_rows) {
     const int64_t all = padded_.size();
     const int64_t with_labels = o_.labels ? o_.padded_rows : 0;
@@ -245,7 +221,7 @@ class Engine {
                          while (row >= output_rows[output]) row -= output_rows[output++];
                          kernels_.finish(o_, padded_[i], padded_[pair], pull, norms_[i], normalize_,
                                          k_ * unit, gradients.get() + padded_[i] * o_.padded_dim,
-                                         outputs[output] + row * o_.dim);
+                                         row_of(outputs[output], row));
                        }
                      });
     // ∂L/∂τ of the rows' own losses.
@@ -311,7 +287,13 @@ class Engine {
     }
   }
 
-  void pack(const Segment<T>& segment, int64_t first) {
+  template <typename Void>
+  Void* row_of(Void* z, int64_t row) const {
+    using Byte = std::conditional_t<std::is_const_v<Void>, const char, char>;
+    return static_cast<Byte*>(z) + row * o_.dim * kernels_.element_bytes;
+  }
+
+  void pack(const Segment& segment, int64_t first) {
     const int64_t panel = kernels_.panel;
     const int64_t blocks = ceil_div(segment.rows, o_.tile);
     const int64_t panels = o_.tile / panel;
@@ -321,7 +303,7 @@ class Engine {
       for (int64_t p = begin; p < end; ++p) {
         const int64_t row = p * panel;  // blocks follow each other, and only the last is not full
         const int64_t count = std::clamp<int64_t>(segment.rows - row, 0, panel);
-        kernels_.pack(o_, segment.z + std::min(row, segment.rows) * o_.dim, count, normalize_,
+        kernels_.pack(o_, row_of(segment.z, std::min(row, segment.rows)), count, normalize_,
                       first_padded + row, norms_.data() + first + std::min(row, segment.rows));
       }
     });
@@ -386,7 +368,7 @@ class Engine {
   int64_t own_blocks_ = 0;  // before those of others
   std::vector<int64_t> block_rows_;
   std::vector<int64_t> padded_;  // [all rows] padded index of each row
-  std::optional<Buffer<T>> transposed_, panels_;
+  std::optional<Buffer<char>> packed_;
   std::vector<T> labels_;
   std::vector<int64_t> label_sizes_;  // by label
   std::vector<int64_t> pairs_;        // with labels: the one positive of each row, or -1

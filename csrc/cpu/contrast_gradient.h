@@ -46,77 +46,59 @@ struct Weigh {
   }
 };
 
-// gradients [rows, padded_dim] of `first_row` += weights·(rows of `first_column`).
-template <typename T>
-SIMCLR_BENCH_INLINE void add_product(const ContrastOperands<T>& o, const T* weights,
-                                     int64_t row_stride, int64_t depth_stride, int64_t first_row,
-                                     int64_t rows, int64_t first_column, int64_t columns,
-                                     T* gradients) {
-  for (int64_t d = 0; d < o.padded_dim; d += kPanel<T>) {
-    const T* panel = o.panels + d * o.padded_rows + first_column * kPanel<T>;
-    for (int64_t row = 0; row < rows; row += kRowStep) {
-      Block<T> block;
-      clear<T>(block);
-      multiply<T>(weights + row * row_stride, row_stride, depth_stride, panel, columns, block);
-#pragma GCC unroll 8
-      for (int64_t r = 0; r < kRowStep; ++r) {
-        T* sum = gradients + (first_row + row + r) * o.padded_dim + d;
-        store(sum, load(sum) + block[r][0]);
-        store(sum + kLanes<T>, load(sum + kLanes<T>) + block[r][1]);
-      }
-    }
-  }
-}
-
-template <typename T, bool kOnline, bool kLabels>
+template <typename Rows, bool kOnline, bool kLabels, typename T>
 void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
                   const ContrastWeights<T>& weights, const T* stored, T* gradients, T* scratch) {
   const FlushDenormals flush;
+  const Rows rows(o);
   const TileView<T> view(o, tile);
   const Weigh<T, kOnline, kLabels> weight{o, view, weights};
-  const int64_t stride = o.tile + kRowPadding;
-  const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
+  const auto keep = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
 #pragma GCC unroll 2
       for (int64_t half = 0; half < 2; ++half) {
-        const int64_t at = column + half * kLanes<T>;
-        Vec<T> value = block[r][half];
-        if constexpr (!kOnline) value = exp2_of(value * o.scale);
-        store(scratch + (row + r) * stride + at, weight(value, row + r, at, whole));
+        block[r][half] = weight(block[r][half], row + r, column + half * kLanes<T>, whole);
       }
     }
+    rows.keep_weights(view, row, column, block, scratch);
   };
   if (stored) {
-    for (int64_t row = 0; row < view.rows; row += kRowStep) {
+    const int64_t last = (view.rows + Rows::kRowGroup - 1) / Rows::kRowGroup * Rows::kRowGroup;
+    for (int64_t row = 0; row < last; row += kRowStep) {
       for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
-        const bool whole = view.whole(row, column);
+        Block<T> block;
         for (int64_t r = 0; r < kRowStep; ++r) {
-          for (int64_t at = column; at < column + kPanel<T>; at += kLanes<T>) {
-            const Vec<T> value = load(stored + (row + r) * o.tile + at);
-            store(scratch + (row + r) * stride + at, weight(value, row + r, at, whole));
-          }
+          block[r][0] = load(stored + (row + r) * o.tile + column);
+          block[r][1] = load(stored + (row + r) * o.tile + column + kLanes<T>);
         }
+        keep(row, column, block);
       }
     }
   } else {
-    for_each_block<T>(o, view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
+    const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
+      if constexpr (!kOnline) {
+#pragma GCC unroll 8
+        for (int64_t r = 0; r < kRowStep; ++r) {
+          block[r][0] = exp2_of(block[r][0] * o.scale);
+          block[r][1] = exp2_of(block[r][1] * o.scale);
+        }
+      }
+      keep(row, column, block);
+    };
+    rows.for_each_block(view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
   }
-  add_product<T>(o, scratch, stride, 1, view.first_row, view.rows, view.first_column, view.columns,
-                 gradients);
-  if (tile.columns) {
-    add_product<T>(o, scratch, 1, stride, view.first_column, view.columns, view.first_row,
-                   view.rows, gradients);
-  }
+  rows.add_products(view, tile.columns, scratch, gradients);
 }
 
-template <typename T>
+template <typename Rows, typename T>
 void gradient(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastWeights<T>& w,
               const T* stored, T* gradients, T* scratch) {
-  const auto add = w.negatives.maxima
-                       ? (o.labels ? add_gradient<T, true, true> : add_gradient<T, true, false>)
-                       : (o.labels ? add_gradient<T, false, true> : add_gradient<T, false, false>);
+  const auto add =
+      w.negatives.maxima
+          ? (o.labels ? add_gradient<Rows, true, true, T> : add_gradient<Rows, true, false, T>)
+          : (o.labels ? add_gradient<Rows, false, true, T> : add_gradient<Rows, false, false, T>);
   add(o, tile, w, stored, gradients, scratch);
 }
 

@@ -1,29 +1,15 @@
-// The vectorised kernels of the contrastive engine, as a table. What is computed and why:
-// contrast.cpp.
+// The contrastive engine's kernels for rows of floats and of doubles.
 
 #pragma once
 
-#include "contrast_gradient.h"
-#include "contrast_rows.h"
-#include "contrast_sums.h"
+#include "contrast_panels.h"
+#include "contrast_table.h"
 
 namespace simclr_bench::SIMCLR_BENCH_ISA {
-namespace {
-
-template <typename T>
-int64_t scratch(int64_t tile) {
-  return tile * (tile + kRowPadding + kMostKinds * 2 * kLanes<T>);
-}
-
-template <typename T>
-constexpr ContrastKernels<T> kContrast = {kPanel<T>, scratch<T>,  pack<T>,  dot<T>,
-                                          sums<T>,   gradient<T>, finish<T>};
-
-}  // namespace
 
 extern const ContrastKernels<float> contrast_float;
 extern const ContrastKernels<double> contrast_double;
-constexpr ContrastKernels<float> contrast_float = kContrast<float>;
-constexpr ContrastKernels<double> contrast_double = kContrast<double>;
+constexpr ContrastKernels<float> contrast_float = kContrast<Panels<float>>;
+constexpr ContrastKernels<double> contrast_double = kContrast<Panels<double>>;
 
 }  // namespace simclr_bench::SIMCLR_BENCH_ISA

@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <vector>
 
 #include "contrast.h"
@@ -37,17 +36,17 @@ class Workspace {
  public:
   explicit Workspace(int64_t bytes) {
     static std::mutex mutex;
-    static std::optional<Buffer<char>> kept;
+    static Buffer<char> kept(0);
     static int64_t kept_bytes = 0;
     lock_ = std::unique_lock(mutex, std::try_to_lock);
     if (!lock_ || bytes <= 0) return;
     if (kept_bytes < bytes) {
-      kept.reset();
+      kept = Buffer<char>(0);
       kept_bytes = 0;
-      kept.emplace(bytes);
+      kept = Buffer<char>(bytes);
       kept_bytes = bytes;
     }
-    data_ = kept->get();
+    data_ = kept.get();
   }
   char* data() const { return data_; }
 

@@ -89,7 +89,7 @@ SIMCLR_BENCH_INLINE void split(Vec<T> e, Vec<T> similarity, Mask<T> same, Vec<T>
 }
 
 // Sums with nothing taken out: one exponential serves the row and the column.
-template <typename T, bool kMoments, bool kLabels>
+template <typename Rows, bool kMoments, bool kLabels, typename T>
 void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
                 T* stored, T* scratch) {
   const FlushDenormals flush;
@@ -151,7 +151,7 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
       column_sums[kind][0] = column_sums[kind][1] = Sum();
     }
   };
-  for_each_block<T>(o, view, visit, finish_panel);
+  Rows(o).for_each_block(view, visit, finish_panel);
   for (int64_t row = 0; row < view.rows; ++row) {
     for (int64_t kind = 0; kind < kinds; ++kind) {
       outputs.of[kind][view.first_row + row] += row_sums[row * kinds + kind].total();
@@ -182,7 +182,7 @@ class Merge {
 
 // Sums where exponentials may overflow: similarities to a buffer first, then each row's and each
 // column's own maximum, of all that it is compared with.
-template <typename T, bool kMoments, bool kLabels>
+template <typename Rows, bool kMoments, bool kLabels, typename T>
 void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
                  T* stored, T* scratch) {
   const FlushDenormals flush;
@@ -201,7 +201,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
       }
     }
   };
-  for_each_block<T>(o, view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
+  Rows(o).for_each_block(view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
 
   // Row i against a vector of columns, or column i against a vector of rows.
   using K = Kinds<kMoments, kLabels>;
@@ -280,20 +280,21 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
   }
 }
 
-template <typename T, bool kMoments, bool kLabels>
+template <typename Rows, bool kMoments, bool kLabels, typename T>
 void sums_of(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
              T* stored, T* scratch) {
-  const auto add =
-      out.negatives.maxima ? online_sums<T, kMoments, kLabels> : plain_sums<T, kMoments, kLabels>;
+  const auto add = out.negatives.maxima ? online_sums<Rows, kMoments, kLabels, T>
+                                        : plain_sums<Rows, kMoments, kLabels, T>;
   add(o, tile, out, stored, scratch);
 }
 
-template <typename T>
+template <typename Rows, typename T>
 void sums(const ContrastOperands<T>& o, const ContrastTile& tile, const ContrastSums<T>& out,
           T* stored, T* scratch) {
-  const auto add = out.negatives.moments
-                       ? (o.labels ? sums_of<T, true, true> : sums_of<T, true, false>)
-                       : (o.labels ? sums_of<T, false, true> : sums_of<T, false, false>);
+  const auto add =
+      out.negatives.moments
+          ? (o.labels ? sums_of<Rows, true, true, T> : sums_of<Rows, true, false, T>)
+          : (o.labels ? sums_of<Rows, false, true, T> : sums_of<Rows, false, false, T>);
   add(o, tile, out, stored, scratch);
 }
 

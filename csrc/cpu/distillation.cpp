@@ -51,14 +51,9 @@ DistillationKind kind_of(const char* op, c10::string_view name) {
 
 const simclr_bench::DistillationKernels& kernels() {
 #if defined(__x86_64__)
-  switch (simclr_bench::cpu_capability()) {
-    case Capability::kAvx512:
-      return simclr_bench::avx512::kDistillation;
-    case Capability::kAvx2:
-      return simclr_bench::avx2::kDistillation;
-    case Capability::kBaseline:
-      break;
-  }
+  const Capability capability = simclr_bench::cpu_capability();
+  if (capability >= Capability::kAvx512) return simclr_bench::avx512::kDistillation;
+  if (capability >= Capability::kAvx2) return simclr_bench::avx2::kDistillation;
 #endif
   return simclr_bench::baseline::kDistillation;
 }

@@ -30,8 +30,8 @@ class CompiledExtension:
         error: Why it is not in use although it was built, in one line; None otherwise.
         build_info: What it was built from and with: compiler, flags, cuda (None without),
             cuda_flags, architectures, source_hash, torch. None unless loaded.
-        cpu_capability: The instruction set of the CPU kernels: "baseline", "avx2" or "avx512".
-            None unless loaded.
+        cpu_capability: The instruction set of the CPU kernels: "baseline", "avx2", "avx512",
+            "avx512_bf16" or "amx". None unless loaded.
     """
 
     built: bool

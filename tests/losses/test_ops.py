@@ -148,6 +148,9 @@ def results_with_threads(threads: int) -> list[Tensor]:
             rows, statistics = OPERATORS.contrast_forward(x, y, None, None, *options)
             results += [rows, statistics]
             results += OPERATORS.contrast_backward(rows, x, y, None, None, statistics, *options)
+            results += OPERATORS.contrast(
+                x.bfloat16(), y.bfloat16(), None, *options, True, True, 2**20
+            )
         target = torch.arange(301) % 37
         results += OPERATORS.distillation(
             x, y, target, 0.5, "jsd", 0.7, 0.3, 0.0, -100, "batchmean", True, True

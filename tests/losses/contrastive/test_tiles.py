@@ -9,7 +9,14 @@ from torch import Tensor
 
 from simclr_bench.losses.contrastive import fused
 from simclr_bench.losses.contrastive.reference import PUBLIC_NAMES
-from tests.losses.contrastive.family import OBJECTIVES, REGIMES, class_labels, exact_of, loss_of
+from tests.losses.contrastive.family import (
+    OBJECTIVES,
+    REGIMES,
+    class_labels,
+    draws,
+    exact_of,
+    loss_of,
+)
 from tests.losses.numerics import Case, assert_as_accurate_as, random, rows_and_gradients
 
 ENGINE = importlib.import_module("simclr_bench._C")
@@ -21,8 +28,12 @@ OPERATORS = torch.ops.simclr_bench
 SHAPES = [(130, 5), (300, 17), (9, 600)]
 SEEDS = range(3)
 
+CAPABILITIES = ENGINE.supported_cpu_capabilities()
+_MEAN = "nt_xent", True, True, True, 2**20
+WITH_BFLOAT16 = [name for name in CAPABILITIES if name in ("avx512_bf16", "amx")]
 
-@pytest.fixture(params=ENGINE.supported_cpu_capabilities())
+
+@pytest.fixture(params=CAPABILITIES)
 def cpu_capability(request: pytest.FixtureRequest) -> Iterator[str]:
     before = ENGINE.cpu_capability()
     ENGINE.set_cpu_capability(request.param)
@@ -38,7 +49,7 @@ def cpu_capability(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_no_less_accurate_than_the_formula(
     cpu_capability: str, objective: str, shape: tuple[int, int], regime: str, temperature: float
 ) -> None:
-    draws = []
+    cases = []
     for seed in SEEDS:
         views = REGIMES[regime](random(*shape, seed=seed), random(*shape, seed=100 + seed))
         inputs = (*(z.float() for z in views), torch.tensor(temperature))
@@ -46,9 +57,84 @@ def test_no_less_accurate_than_the_formula(
         got = rows_and_gradients(loss_of(objective, "fused"), inputs, upstream)
         naive = rows_and_gradients(loss_of(objective, "reference"), inputs, upstream)
         exact = rows_and_gradients(exact_of(objective), tuple(z.double() for z in inputs), upstream)
-        draws.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
-    for quantity in zip(*draws, strict=True):
+        cases.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
+    for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("cpu_capability", WITH_BFLOAT16, indirect=True)
+def test_bfloat16_products_are_no_less_accurate_than_the_formula_in_float32(
+    cpu_capability: str, objective: str, regime: str, temperature: float
+) -> None:
+    """The formula rounds its gradients to bfloat16, and so may these kernels, once."""
+    for shape in SHAPES:
+        cases = draws(objective, "fused", regime, temperature, torch.bfloat16, shape)
+        for quantity in zip(*cases, strict=True):
+            assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("cpu_capability", WITH_BFLOAT16, indirect=True)
+def test_bfloat16_rows_of_any_length_are_those_of_float32(
+    cpu_capability: str, normalize: bool
+) -> None:
+    """From where squares underflow to where they overflow, a row of zeros between them.
+
+    Gradients are rounded to bfloat16 once; by avx512_bf16, the weights that they are made with too.
+    """
+    roundings = 2 if cpu_capability == "avx512_bf16" else 1
+    lengths = torch.logspace(-30, 30, 21, dtype=torch.float64)[:, None] if normalize else 0.3
+    z0, z1 = (random(21, 40, seed=seed) * lengths for seed in (1, 2))
+    z0[10] = 0
+    options = 0.1, None, "nt_xent", normalize
+    halves = z0.bfloat16(), z1.bfloat16()
+    rows, statistics = OPERATORS.contrast_forward(*halves, None, None, *options)
+    floats = tuple(z.float() for z in halves)
+    want, wanted_statistics = OPERATORS.contrast_forward(*floats, None, None, *options)
+    torch.testing.assert_close(rows, want, rtol=1e-5, atol=0)
+    upstream = torch.ones(42)
+    got = OPERATORS.contrast_backward(upstream, *halves, None, None, statistics, *options)
+    wanted = OPERATORS.contrast_backward(upstream, *floats, None, None, wanted_statistics, *options)
+    for one, other in zip(got[:2], wanted[:2], strict=True):
+        assert one.dtype == torch.bfloat16
+        scale = other.abs().amax(dim=1, keepdim=True)
+        torch.testing.assert_close(
+            one.float() / scale, other / scale, rtol=0, atol=roundings * 2**-8
+        )
+
+
+@pytest.mark.parametrize("upstream", [1.0, -2.5])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_a_gradient_that_was_given_away_is_not_needed_again(
+    dtype: torch.dtype, upstream: float
+) -> None:
+    """The first backward of a graph that is kept must not hand out what the second one reads."""
+    views = [random(20, 9, seed=seed, dtype=dtype).requires_grad_() for seed in (1, 2)]
+    loss = OPERATORS.contrast(*views, None, 0.5, None, *_MEAN)[0]
+    grad = torch.tensor(upstream, dtype=loss.dtype)
+    want = [upstream * x for x in OPERATORS.contrast(*views, None, 0.5, None, *_MEAN)[1:3]]
+    for retain_graph in (True, True, False):
+        got = torch.autograd.grad(loss, views, grad, retain_graph=retain_graph)
+        for one, other in zip(got, want, strict=True):
+            assert one.dtype == dtype
+            torch.testing.assert_close(one, other.to(dtype), rtol=0, atol=0)
+            one.fill_(torch.nan)
+    with pytest.raises(RuntimeError, match="a second time"):
+        loss.backward()
+
+
+def test_gradients_that_the_caller_holds_are_left_alone() -> None:
+    views = [random(20, 9, seed=seed).requires_grad_() for seed in (1, 2)]
+    loss, *held = OPERATORS.contrast(*views, None, 0.5, None, *_MEAN)
+    before = [x.clone() for x in held]
+    loss.backward(torch.tensor(3.0, dtype=torch.float64))
+    assert all(map(torch.equal, held, before))
+    for view, gradient in zip(views, before, strict=False):
+        assert view.grad is not None
+        assert view.grad.equal(3 * gradient)
 
 
 def reduced(objective: str, z0: Tensor, z1: Tensor, tau: Tensor, workspace_mb: float) -> Tensor:
