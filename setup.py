@@ -32,6 +32,7 @@ SETUPTOOLS = 77  # the first to read pyproject.toml's license field; brings its 
 # Listed, not globbed: a forgotten file should be a link error.
 CPP_SOURCES = [
     "csrc/build_info.cpp",
+    "csrc/contrast_autograd.cpp",
     "csrc/cpu/capability.cpp",
     "csrc/cpu/contrast.cpp",
     "csrc/cpu/contrast_kernels.cpp",

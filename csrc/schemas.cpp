@@ -1,6 +1,6 @@
 // The operators this library adds to PyTorch, and nothing else. Backends register their kernels
 // with TORCH_LIBRARY_IMPL in their own files; fake kernels and autograd formulas live in
-// simclr_bench/losses/*/fused.py.
+// simclr_bench/losses/*/fused.py, those of gradients made in the forward in csrc/*_autograd.cpp.
 //
 // B pairs, N = 2B rows: row i is z0[i] for i < B and z1[i - B] for i >= B. `loss` is float64 for
 // float64 inputs and float32 for all others; `statistics` is float64 always; gradients have the

@@ -164,6 +164,13 @@ MUTATIONS = (
         needs="amx",
     ),
     Mutation(
+        "gradient made in the forward: given away though it is needed again",
+        "csrc/saved_gradient.h",
+        "!torch::autograd::get_current_graph_task_keep_graph();",
+        "true;",
+        CONTRASTIVE,
+    ),
+    Mutation(
         "schedule: the last round of the tournament is not played",
         SCHEDULE,
         "  for (int64_t round = 0; round < players - 1; ++round) {",

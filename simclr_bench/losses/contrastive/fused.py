@@ -191,22 +191,6 @@ def _fake_contrast_backward(
     return z0.new_empty(z0.shape), z1.new_empty(z1.shape), grad_temperature
 
 
-def _save_contrast(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    z0, z1, _, _, learned, ctx.objective, *_ = inputs
-    _, *gradients = output
-    ctx.mark_non_differentiable(*gradients)
-    ctx.save_for_backward(z0, z1, learned, *gradients)
-
-
-def _contrast_gradient(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-    z0, z1, learned, *gradients = ctx.saved_tensors
-    grad_z0, grad_z1, grad_temperature = OPERATORS.contrast_scale(
-        grad, z0, z1, learned, *gradients, ctx.objective
-    )
-    grad_temperature = None if learned is None else grad_temperature.to(learned.dtype)
-    return grad_z0, grad_z1, None, None, grad_temperature, None, None, None, None, None
-
-
 def _save_contrast_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     z0, z1, labels, others, ctx.temperature, learned, *ctx.options = inputs
     ctx.save_for_backward(z0, z1, labels, others, output[1], learned)
@@ -268,7 +252,6 @@ def _register() -> None:
     for name, fake in fakes.items():
         torch.library.register_fake(f"simclr_bench::{name}", fake)
     gradients: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-        "contrast": (_contrast_gradient, _save_contrast),
         "contrast_forward": (_contrast_forward_gradient, _save_contrast_forward),
         "nt_xent_forward": (_nt_xent_gradient, _save_nt_xent),
         # Without a formula of their own these would drop a second derivative silently.
