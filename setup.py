@@ -41,6 +41,7 @@ CPP_SOURCES = [
     "csrc/cpu/isa/avx512.cpp",
     "csrc/cpu/isa/avx512_bf16.cpp",
     "csrc/cpu/isa/baseline.cpp",
+    "csrc/distillation_autograd.cpp",
     "csrc/module.cpp",
     "csrc/schemas.cpp",
 ]

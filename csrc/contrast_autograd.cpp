@@ -33,6 +33,16 @@ c10::TypedOperatorHandle<Signature> find(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
+std::tuple<Tensor, Tensor, Tensor, Tensor> below_autograd(
+    const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& labels, double temperature,
+    const std::optional<Tensor>& learned_temperature, c10::string_view objective, bool normalize,
+    bool mean, bool with_gradient, int64_t workspace_bytes) {
+  static const auto contrast = find<Contrast>("simclr_bench::contrast");
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return contrast.call(z0, z1, labels, temperature, learned_temperature, objective, normalize, mean,
+                       with_gradient, workspace_bytes);
+}
+
 class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const Tensor& z0, const Tensor& z1,
@@ -40,16 +50,15 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
                                const std::optional<Tensor>& learned_temperature,
                                const std::string& objective, bool normalize, bool mean,
                                bool with_gradient, int64_t workspace_bytes) {
-    static const auto contrast = find<Contrast>("simclr_bench::contrast");
-    const at::AutoDispatchBelowADInplaceOrView below;
     auto [loss, grad_z0, grad_z1, grad_temperature] =
-        contrast.call(z0, z1, labels, temperature, learned_temperature, objective, normalize, mean,
-                      with_gradient, workspace_bytes);
+        below_autograd(z0, z1, labels, temperature, learned_temperature, objective, normalize, mean,
+                       with_gradient, workspace_bytes);
     ctx->saved_data["objective"] = objective;
     ctx->mark_non_differentiable({grad_z0, grad_z1, grad_temperature});
     ctx->set_materialize_grads(false);
-    ctx->save_for_backward(
-        {z0, z1, learned_temperature.value_or(Tensor()), grad_z0, grad_z1, grad_temperature});
+    ctx->save_for_backward({z0, z1, learned_temperature.value_or(Tensor()),
+                            simclr_bench::to_save(grad_z0), simclr_bench::to_save(grad_z1),
+                            grad_temperature});
     return {loss, grad_z0, grad_z1, grad_temperature};
   }
 
@@ -60,14 +69,14 @@ class ContrastFunction : public torch::autograd::Function<ContrastFunction> {
     if (!grad.defined()) return result;
     const variable_list saved = ctx->get_saved_variables();
     const Tensor& learned = saved[2];
-    if (at::GradMode::is_enabled() || simclr_bench::is_traced(grad)) {
+    if (at::GradMode::is_enabled()) {  // which the operator refuses, by name
       static const auto scale = find<ContrastScale>("simclr_bench::contrast_scale");
       std::tie(result[kZ0], result[kZ1], result[kLearned]) = scale.call(
           grad, saved[0], saved[1], learned.defined() ? std::optional(learned) : std::nullopt,
           saved[3], saved[4], saved[5], ctx->saved_data["objective"].toStringRef());
     } else {
-      result[kZ0] = simclr_bench::scaled_and_freed(saved[3], grad);
-      result[kZ1] = simclr_bench::scaled_and_freed(saved[4], grad);
+      result[kZ0] = simclr_bench::scaled(saved[3], grad);
+      result[kZ1] = simclr_bench::scaled(saved[4], grad);
       if (learned.defined()) result[kLearned] = saved[5].mul(grad);
     }
     if (!learned.defined()) {
@@ -83,6 +92,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> contrast(
     const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& labels, double temperature,
     const std::optional<Tensor>& learned_temperature, c10::string_view objective, bool normalize,
     bool mean, bool with_gradient, int64_t workspace_bytes) {
+  const bool learns = learned_temperature && learned_temperature->requires_grad();
+  if (!at::GradMode::is_enabled() || !(z0.requires_grad() || z1.requires_grad() || learns)) {
+    return below_autograd(z0, z1, labels, temperature, learned_temperature, objective, normalize,
+                          mean, with_gradient, workspace_bytes);
+  }
   const variable_list out = ContrastFunction::apply(
       z0, z1, labels, temperature, learned_temperature, std::string(objective), normalize, mean,
       with_gradient, workspace_bytes);

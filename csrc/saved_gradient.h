@@ -3,24 +3,29 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/detach.h>
 #include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/graph_task.h>
 
 namespace simclr_bench {
 
-// Under torch.compile a tensor stands for one and has no value.
-inline bool is_traced(const at::Tensor& tensor) {
-  return tensor.key_set().has(c10::DispatchKey::Python) ||
-         tensor.key_set().has(c10::DispatchKey::Functionalize);
+// Whether a tensor has one value: under torch.compile and vmap it stands for others.
+inline bool has_value(const at::Tensor& tensor) {
+  const c10::DispatchKeySet keys = tensor.key_set();
+  return !keys.has(c10::DispatchKey::Python) && !keys.has(c10::DispatchKey::Functionalize) &&
+         !keys.has(c10::DispatchKey::FuncTorchBatched) && !keys.has(c10::DispatchKey::Batched);
 }
 
+// A tensor of the same memory to save in the place of an output, which a Python object keeps alive
+// for as long as the graph.
+inline at::Tensor to_save(const at::Tensor& gradient) { return gradient.detach(); }
+
 // gradient·grad for grad []. Where no one else will read the gradient it is given away and not
-// copied: it must be held by the caller and the graph only, and the graph be freed afterwards.
-inline at::Tensor scaled_and_freed(const at::Tensor& gradient, const at::Tensor& grad) {
-  constexpr size_t kOwners = 2;
-  const bool ours =
-      gradient.use_count() <= kOwners && !torch::autograd::get_current_graph_task_keep_graph();
-  if (!ours) return gradient.mul(grad).to(gradient.scalar_type());
+// copied: if its memory is that of `to_save` only, and the graph is freed afterwards.
+inline at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& grad) {
+  const bool ours = has_value(grad) && !torch::autograd::get_current_graph_task_keep_graph() &&
+                    gradient.storage().use_count() == 1;
+  if (!ours) return gradient.mul(grad);
   return grad.item<double>() == 1 ? gradient : gradient.mul_(grad);
 }
 

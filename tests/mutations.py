@@ -166,8 +166,8 @@ MUTATIONS = (
     Mutation(
         "gradient made in the forward: given away though it is needed again",
         "csrc/saved_gradient.h",
-        "!torch::autograd::get_current_graph_task_keep_graph();",
-        "true;",
+        "has_value(grad) && !torch::autograd::get_current_graph_task_keep_graph() &&",
+        "has_value(grad) &&",
         CONTRASTIVE,
     ),
     Mutation(

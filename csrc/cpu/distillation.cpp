@@ -6,13 +6,17 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/tensor.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "../check.h"
 #include "capability.h"
@@ -107,7 +111,7 @@ void compute(const Tensor& student, const Tensor& teacher, const std::optional<T
   problem.inverse_temperature = 1 / options.temperature;
   problem.soft_weight = options.soft_weight;
   problem.hard_weight = options.hard_weight;
-  problem.label_smoothing = options.label_smoothing;
+  problem.label_smoothing = classes == 1 ? 0 : options.label_smoothing;  // there, all is the target
   problem.ignore_index = options.ignore_index;
   problem.upstream = upstream;
   problem.loss = loss;
@@ -154,6 +158,15 @@ std::optional<Tensor> contiguous(const std::optional<Tensor>& target) {
   return target.has_value() ? std::optional<Tensor>(target->contiguous()) : target;
 }
 
+Tensor reduced(const std::vector<double>& losses, c10::string_view reduction,
+               at::ScalarType dtype) {
+  if (reduction == "none") return at::tensor(losses, dtype);
+  if (losses.empty() && reduction == "batchmean") {
+    return at::scalar_tensor(std::numeric_limits<double>::quiet_NaN(), dtype);
+  }
+  return at::scalar_tensor(std::accumulate(losses.begin(), losses.end(), 0.0), dtype);
+}
+
 std::tuple<Tensor, Tensor, Tensor> distillation(const Tensor& student, const Tensor& teacher,
                                                 const std::optional<Tensor>& target,
                                                 double temperature, c10::string_view kind,
@@ -174,18 +187,10 @@ std::tuple<Tensor, Tensor, Tensor> distillation(const Tensor& student, const Ten
   const Tensor t = teacher.to(dtype).contiguous();
   const Tensor grad_student = empty_gradient(student, student_gradient);
   const Tensor grad_teacher = empty_gradient(student, teacher_gradient);
-  Tensor losses = at::empty({rows}, student.options().dtype(at::kDouble));
-  double* row_loss = losses.mutable_data_ptr<double>();
-  compute_any(x, t, contiguous(target), options, kind_of(kOp, kind), nullptr, row_loss,
+  std::vector<double> losses(rows);
+  compute_any(x, t, contiguous(target), options, kind_of(kOp, kind), nullptr, losses.data(),
               grad_student, grad_teacher);
-  if (reduction != "none") {
-    double sum = 0;
-    for (int64_t b = 0; b < rows; ++b) sum += row_loss[b];
-    if (rows == 0 && reduction == "batchmean") sum = std::numeric_limits<double>::quiet_NaN();
-    losses = at::empty({}, losses.options());
-    *losses.mutable_data_ptr<double>() = sum;
-  }
-  return {losses.to(dtype), grad_student.to(student.scalar_type()),
+  return {reduced(losses, reduction, dtype), grad_student.to(student.scalar_type()),
           grad_teacher.to(student.scalar_type())};
 }
 

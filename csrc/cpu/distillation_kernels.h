@@ -113,6 +113,8 @@ SIMCLR_BENCH_INLINE RowSums exponentials(const Row<T>& row, T x_max, T t_max, T 
     const int64_t end = smaller(begin + kBlock, whole);
     VectorSums<T> sums;
     for (int64_t c = begin; c < end; c += L) {
+      __builtin_prefetch(row.x + row.classes + c);  // the next row; past the last it does nothing
+      __builtin_prefetch(row.t + row.classes + c);
       exponentials_of<kind, kThird, T>(load(row.x + c) - x_max, load(row.t + c) - t_max, rate,
                                        row.es + c, row.et + c, row.e1 + c, sums);
     }

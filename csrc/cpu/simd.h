@@ -101,22 +101,29 @@ SIMCLR_BENCH_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) {
   return a > b ? a : b;
 }
 
-// Pairwise, so in one order for any use.
+// Combines the upper half of the lanes with the lower one until one is left: one order for any use.
+template <typename T, int64_t lanes = kLanes<T>, typename V, typename Combine>
+SIMCLR_BENCH_INLINE T reduce_lanes(V v, Combine combine) {
+  typedef T Half __attribute__((vector_size(lanes / 2 * sizeof(T))));
+  Half low, high;
+  __builtin_memcpy(&low, &v, sizeof(low));
+  __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof(low), sizeof(high));
+  low = combine(low, high);
+  if constexpr (lanes == 2) {
+    return low[0];
+  } else {
+    return reduce_lanes<T, lanes / 2>(low, combine);
+  }
+}
+
 template <typename T>
 SIMCLR_BENCH_INLINE T sum_of_lanes(Vec<T> v) {
-  T lanes[kLanes<T>];
-  store(lanes, v);
-  for (int64_t half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-  }
-  return lanes[0];
+  return reduce_lanes<T>(v, [](auto a, auto b) SIMCLR_BENCH_LAMBDA { return a + b; });
 }
 
 template <typename T>
 SIMCLR_BENCH_INLINE T largest_lane(Vec<T> v) {
-  T result = v[0];
-  for (int64_t lane = 1; lane < kLanes<T>; ++lane) result = v[lane] > result ? v[lane] : result;
-  return result;
+  return reduce_lanes<T>(v, [](auto a, auto b) SIMCLR_BENCH_LAMBDA { return b > a ? b : a; });
 }
 
 // 2^x for x <= 127, to 1.5 units in the last place; exactly 0 where the result is below the normal

@@ -120,19 +120,23 @@ def check_matrices(
 
     They must have a column and at least `rows` rows.
     """
-    for name, value in zip(names, (x, y), strict=True):
-        _check_matrix(op, shape, name, value)
-    both = " and ".join(names)
-    if x.shape != y.shape:
-        raise ValueError(
-            f"{op}: {both} must have one shape, got {list(x.shape)} and {list(y.shape)}"
-        )
+    _check_matrix(op, shape, names[0], x)
+    _check_matrix(op, shape, names[1], y)
+    size = x.shape
+    if size != y.shape:
+        _differ(op, names, "shape", list(size), list(y.shape))
     if x.dtype != y.dtype:
-        raise ValueError(f"{op}: {both} must have one dtype, got {x.dtype} and {y.dtype}")
+        _differ(op, names, "dtype", x.dtype, y.dtype)
     if x.device != y.device:
-        raise ValueError(f"{op}: {both} must be on one device, got {x.device} and {y.device}")
-    if x.shape[0] < rows or x.shape[1] == 0:
-        raise ValueError(f"{op}: {both} must not be empty, got {list(x.shape)}")
+        raise ValueError(
+            f"{op}: {' and '.join(names)} must be on one device, got {x.device} and {y.device}"
+        )
+    if size[0] < rows or size[1] == 0:
+        raise ValueError(f"{op}: {' and '.join(names)} must not be empty, got {list(size)}")
+
+
+def _differ(op: str, names: tuple[str, str], what: str, first: object, second: object) -> None:
+    raise ValueError(f"{op}: {' and '.join(names)} must have one {what}, got {first} and {second}")
 
 
 def choose(
@@ -157,8 +161,7 @@ def choose(
     check_choice(op, "impl", impl, IMPLS)
     if impl == "reference":
         return impl
-    for tensor in (x, *others):
-        _refuse_transforms(op, impl, tensor)
+    _refuse_transforms(op, impl, (x, *others))
     if impl == "chunked":
         return impl
     reason = extension.why_not_fused(x.device, x.dtype) or also_not_fused
@@ -172,16 +175,17 @@ def choose(
     return "chunked"
 
 
-def _refuse_transforms(op: str, impl: Impl, x: Tensor) -> None:
+def _refuse_transforms(op: str, impl: Impl, tensors: tuple[Tensor, ...]) -> None:
     """Forward-mode derivatives would come out as zeros, and torch.func as riddles."""
     if torch.compiler.is_compiling():
         return
-    transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
-    if transformed or forward_ad.unpack_dual(x).tangent is not None:
-        raise NotImplementedError(
-            f'{op}: impl="{impl}" supports neither forward-mode derivatives nor torch.func;'
-            ' use impl="reference"'
-        )
+    for x in tensors:
+        transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
+        if transformed or forward_ad.unpack_dual(x).tangent is not None:
+            raise NotImplementedError(
+                f'{op}: impl="{impl}" supports neither forward-mode derivatives nor torch.func;'
+                ' use impl="reference"'
+            )
 
 
 _warned: set[str] = set()

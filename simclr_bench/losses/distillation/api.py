@@ -94,9 +94,9 @@ def distillation_loss(
     )
     why_not = fused.why_not(student, teacher, target, options)
     chosen = choose(_NAME, impl, student, teacher, also_not_fused=why_not)
+    if chosen == "fused":  # autocast does not reach into it
+        return fused.distillation(student, teacher, target, options)
     with without_autocast(student):
-        if chosen == "fused":
-            return fused.distillation(student, teacher, target, options)
         if chosen == "chunked":
             return chunked.distillation(student, teacher, target, options)
         return reference.distillation(student, teacher, target, options)

@@ -1,7 +1,7 @@
 """Distillation by the compiled operators: their fake kernels and gradients.
 
-On the CPU, one operator computes a reduced loss and its gradients together, and the backward hands
-them out once, scaled in place; any later backward, and that of row losses, computes them anew.
+On the CPU, one operator computes a reduced loss and its gradients together; the backward of row
+losses computes them anew. That operator's gradient is in csrc/distillation_autograd.cpp.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def distillation(
     if student.device.type == "cuda":
         return _on_cuda(student, teacher, options)
     now = options.reduction != "none" and torch.is_grad_enabled()
-    loss: Tensor = torch.ops.simclr_bench.distillation(
+    loss: Tensor = torch.ops.simclr_bench.distillation.default(
         student,
         teacher,
         target,
@@ -85,36 +85,6 @@ def _fake_distillation_recompute(
     return _fake_distillation(student, teacher, target, *options)[1:]
 
 
-def _save_distillation(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    student, teacher, target, *ctx.options = inputs
-    ctx.save_for_backward(student, teacher, target)
-    ctx.mark_non_differentiable(*output[1:])
-    ctx.set_materialize_grads(False)
-    # Not saved tensors: the first backward may overwrite them, and lets go of them.
-    ctx.gradients = output[1:]
-
-
-def _distillation_gradient(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-    wanted = ctx.needs_input_grad[:2]
-    rest = [None] * (len(ctx.needs_input_grad) - 2)
-    if grad is None:
-        return None, None, *rest
-    *options, reduction, has_student, has_teacher = ctx.options
-    ready, ctx.gradients = ctx.gradients, None
-    missing = (wanted[0] and not has_student) or (wanted[1] and not has_teacher)
-    if ready is None or missing or torch.is_grad_enabled():
-        ready = torch.ops.simclr_bench.distillation_recompute(
-            grad, *ctx.saved_tensors, *options, reduction, *wanted
-        )
-    elif type(grad) is not Tensor:  # being traced
-        ready = [gradient * grad for gradient in ready]
-    elif grad.item() != 1:
-        for gradient in ready:
-            gradient.mul_(grad)
-    both = [gradient if want else None for gradient, want in zip(ready, wanted, strict=True)]
-    return *both, *rest
-
-
 def _fake_distillation_forward(
     student: Tensor, teacher: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
@@ -154,7 +124,6 @@ def _register() -> None:
     fake("simclr_bench::distillation_recompute", _fake_distillation_recompute)
     fake("simclr_bench::distillation_forward", _fake_distillation_forward)
     fake("simclr_bench::distillation_backward", _fake_distillation_backward)
-    autograd("simclr_bench::distillation", _distillation_gradient, setup_context=_save_distillation)
     autograd(
         "simclr_bench::distillation_forward",
         _distillation_forward_gradient,

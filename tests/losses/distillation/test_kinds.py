@@ -281,15 +281,38 @@ def test_kd9_gradients_are_made_for_whoever_asks(impl: str) -> None:
 
 
 @pytest.mark.parametrize("impl", FAST)
-def test_a_graph_that_is_kept_gives_the_same_twice(impl: str) -> None:
-    """The first backward may give away what the forward made; the second computes it anew."""
+@pytest.mark.parametrize("upstream", [1.0, -2.5])
+def test_a_graph_that_is_kept_gives_the_same_every_time(upstream: float, impl: str) -> None:
+    """The last backward may give away what the forward made; those before must not."""
     student, teacher = random(3, 4, seed=1).requires_grad_(), random(3, 4, seed=2)
-    loss = 3 * distillation_loss(student, teacher, impl=impl)
-    (first,) = torch.autograd.grad(loss, student, retain_graph=True)
-    first_copy = first.clone()
-    (second,) = torch.autograd.grad(loss, student)
-    assert torch.equal(first, first_copy)
-    torch.testing.assert_close(first, second, rtol=1e-14, atol=0)
+    loss = distillation_loss(student, teacher, impl=impl)
+    (want,) = torch.autograd.grad(distillation_loss(student, teacher, impl="reference"), student)
+    for retain_graph in (True, True, False):
+        grad = torch.tensor(upstream, dtype=torch.float64)
+        (got,) = torch.autograd.grad(loss, student, grad, retain_graph=retain_graph)
+        torch.testing.assert_close(got, upstream * want, rtol=1e-12, atol=1e-15)
+        got.fill_(torch.nan)
+
+
+def test_gradients_for_several_upstream_ones_at_once() -> None:
+    student, teacher = random(3, 4, seed=1).requires_grad_(), random(3, 4, seed=2)
+    loss = distillation_loss(student, teacher, impl="fused")
+    (want,) = torch.autograd.grad(loss, student, retain_graph=True)
+    several = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
+    (got,) = torch.autograd.grad(loss, student, several, is_grads_batched=True)
+    assert torch.equal(got, several[:, None, None] * want)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.3])
+def test_one_class_has_no_gradient(label_smoothing: float) -> None:
+    student, teacher = (random(5, 1, seed=seed).float().requires_grad_() for seed in (1, 2))
+    target = torch.zeros(5, dtype=torch.int64)
+    loss = distillation_loss(
+        student, teacher, target, alpha=0.3, label_smoothing=label_smoothing, impl="fused"
+    )
+    assert loss.item() == 0
+    for gradient in torch.autograd.grad(loss, (student, teacher)):
+        assert torch.equal(gradient, torch.zeros(5, 1))
 
 
 def test_the_module_has_every_option() -> None:
