@@ -93,8 +93,8 @@ MUTATIONS = (
     Mutation(
         "gradient: the transposed half of a tile is lost",
         PANELS,
-        "    if (columns) {",
-        "    if (columns && false) {",
+        "    if (!columns) return;",
+        "    return;",
         CONTRASTIVE,
     ),
     Mutation(

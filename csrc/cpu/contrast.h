@@ -23,6 +23,7 @@ struct ContrastOperands {
   int64_t tile;               // rows of a full block, a multiple of the panel width
   int64_t padded_rows;        // blocks * tile
   int64_t padded_dim;         // D rounded up to whole panels
+  int64_t gradient_rows;      // of padded_rows, the first: those that get a gradient
   const int64_t* block_rows;  // [blocks]: the rows that exist
   void* packed;               // the rows as `pack` leaves them
   const T* labels;            // [padded_rows], whole numbers; null without labels
@@ -79,17 +80,18 @@ struct ContrastKernels {
   void (*sums)(const ContrastOperands<T>&, const ContrastTile&, const ContrastSums<T>&, T* stored,
                T* scratch);
 
-  // Adds Σ_j G_ij u_j to row i of `gradients` [padded_rows, padded_dim] (and with G transposed to
-  // those of its columns), where with e_ij = 2^(s_ij·scale) and m_i taken out of its exponent
+  // Adds Σ_j G_ij u_j to row i of `gradients` [padded_dim / panel][gradient_rows][panel] (and with
+  // G transposed to those of its columns), where with e_ij = 2^(s_ij·scale) and m_i taken out of
+  // its exponent
   //   G_ij = c_i·e_ij + c_j·e_ji                          for rows of different labels
   //   G_ij = a_i·e_ij + a_j·e_ji - (w_i + w_j)            for rows of one label.
   void (*gradient)(const ContrastOperands<T>&, const ContrastTile&, const ContrastWeights<T>&,
                    const T* stored, T* gradients, T* scratch);
 
-  // From the sum `gradient` [padded_dim] of row i to ∂L/∂z_i [D]: adds -attraction·u_pair, then the
+  // From the sum in `gradients` of row i to ∂L/∂z_i [D]: adds -attraction·u_pair, then the
   // chain rule through u = z / max(|z|, ε), times `factor`. Returns u_i·∂L/∂u_i / factor.
   double (*finish)(const ContrastOperands<T>&, int64_t i, int64_t pair, double attraction,
-                   double norm, bool normalize, double factor, const T* gradient, void* out);
+                   double norm, bool normalize, double factor, const T* gradients, void* out);
 };
 
 // torch.nn.functional.normalize's.

@@ -98,8 +98,8 @@ class BFloat16Rows {
     return read(row_at(row, d)) * inverse_[row];
   }
 
-  SIMCLR_BENCH_INLINE Vec<double> sum(const float* gradient, int64_t row, int64_t d) const {
-    return Wide<float>::read(gradient + d) / inverse_[row];
+  SIMCLR_BENCH_INLINE Vec<double> sum(const float* gradients, int64_t row, int64_t d) const {
+    return Wide<float>::read(gradient_at(o_, gradients, row, d)) / inverse_[row];
   }
 
   template <typename Visit, typename FinishPanel>
@@ -166,11 +166,9 @@ class BFloat16Rows {
                       steps_of(view.columns), sums);
         }
         product.finish(sums);
-        float* to = gradients + (view.first_row + row) * o_.padded_dim + d;
-        for (int64_t r = 0; r < kSide; ++r, to += o_.padded_dim) {
-          store(to, load(to) + load(sums + r * kSide));
-          store(to + 16, load(to + 16) + load(sums + r * kSide + 16));
-        }
+        float* to = gradient_at(o_, gradients, view.first_row + row, d);
+        for (int64_t i = 0; i < kSide * kSide; i += 16)
+          store(to + i, load(to + i) + load(sums + i));
       }
     }
     if (!columns) return;
@@ -183,7 +181,7 @@ class BFloat16Rows {
                       steps_of(view.rows), sums);
         }
         product.finish(sums);
-        add_transposed(sums, gradients + (view.first_column + column) * o_.padded_dim + d);
+        add_transposed(sums, gradient_at(o_, gradients, view.first_column + column, d));
       }
     }
   }
@@ -235,7 +233,7 @@ class BFloat16Rows {
     }
   }
 
-  // to [32 columns, padded_dim] += transposed sums [32 of D, 32 columns]
+  // to [32 columns, 32 of D] += transposed sums [32 of D, 32 columns]
   SIMCLR_BENCH_INLINE void add_transposed(const float* sums, float* to) const {
     for (int64_t d = 0; d < kSide; d += 16) {
       for (int64_t column = 0; column < kSide; column += 16) {
@@ -243,7 +241,7 @@ class BFloat16Rows {
         for (int64_t i = 0; i < 16; ++i) square[i] = load(sums + (d + i) * kSide + column);
         transpose(square);
         for (int64_t i = 0; i < 16; ++i) {
-          float* row = to + (column + i) * o_.padded_dim + d;
+          float* row = to + (column + i) * kSide + d;
           store(row, load(row) + square[i]);
         }
       }

@@ -18,9 +18,6 @@ constexpr int64_t kRowStep = kVectorBytes == 64 ? 8 : 4;
 // Longer sums are cut: their error then grows with the number of parts.
 constexpr int64_t kDepth = 256;
 
-// Of the buffer for weights: rows a power of two apart would share cache sets.
-constexpr int64_t kRowPadding = 16;
-
 template <typename T>
 using Block = Vec<T>[kRowStep][2];
 
@@ -57,6 +54,14 @@ struct TileView {
     return mask;
   }
 };
+
+// Where `gradients` have element d of a padded row.
+template <typename T, typename Pointer>
+SIMCLR_BENCH_INLINE Pointer gradient_at(const ContrastOperands<T>& o, Pointer gradients,
+                                        int64_t row, int64_t d) {
+  const int64_t within = d % kPanel<T>;
+  return gradients + (d - within) * o.gradient_rows + row * kPanel<T> + within;
+}
 
 // Half a vector of T as doubles, or for double the vector itself.
 template <typename T>

@@ -65,6 +65,7 @@ class Engine {
     o_.tile = tile;
     o_.padded_rows = static_cast<int64_t>(block_rows_.size()) * tile;
     o_.padded_dim = ceil_div(dim, panel) * panel;
+    o_.gradient_rows = own_blocks_ * tile;
     o_.block_rows = block_rows_.data();
     packed_.emplace(kernels_.packed_bytes(o_));
     o_.packed = packed_->get();
@@ -199,10 +200,10 @@ class Engine {
     }
     negatives_.finish();
     positives_.finish();
-    const Buffer<T> gradients(own_blocks_ * o_.tile * o_.padded_dim);
-    at::parallel_for(0, own_blocks_, 1, [&](int64_t begin, int64_t end) {
-      const int64_t block = o_.tile * o_.padded_dim;
-      std::fill(gradients.get() + begin * block, gradients.get() + end * block, T(0));
+    const int64_t size = o_.gradient_rows * o_.padded_dim;
+    const Buffer<T> gradients(size);
+    at::parallel_for(0, size, 1 << 16, [&](int64_t begin, int64_t end) {
+      std::fill(gradients.get() + begin, gradients.get() + end, T(0));
     });
     const ContrastWeights<T> weights{
         {negative.data(), online_ ? negatives_.maxima.data() : nullptr},
@@ -220,8 +221,7 @@ class Engine {
                          int64_t row = i;
                          while (row >= output_rows[output]) row -= output_rows[output++];
                          kernels_.finish(o_, padded_[i], padded_[pair], pull, norms_[i], normalize_,
-                                         k_ * unit, gradients.get() + padded_[i] * o_.padded_dim,
-                                         row_of(outputs[output], row));
+                                         k_ * unit, gradients.get(), row_of(outputs[output], row));
                        }
                      });
     // ∂L/∂τ of the rows' own losses.

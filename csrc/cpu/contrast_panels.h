@@ -51,7 +51,7 @@ class Panels {
   static int64_t bytes(const ContrastOperands<T>& o) {
     return o.padded_rows * (o.dim + o.padded_dim) * static_cast<int64_t>(sizeof(T));
   }
-  static int64_t scratch(int64_t tile) { return tile * (tile + kRowPadding); }
+  static int64_t scratch(int64_t tile) { return tile * tile; }
 
   static SIMCLR_BENCH_INLINE Vec<double> read(const T* z) { return Wide<T>::read(z); }
   static SIMCLR_BENCH_INLINE double read_one(T z) { return z; }
@@ -98,8 +98,8 @@ class Panels {
     return Wide<T>::read(panels_ + panel * o_.padded_rows + row * kPanel<T> + d - panel);
   }
 
-  SIMCLR_BENCH_INLINE Vec<double> sum(const T* gradient, int64_t /*row*/, int64_t d) const {
-    return Wide<T>::read(gradient + d);
+  SIMCLR_BENCH_INLINE Vec<double> sum(const T* gradients, int64_t row, int64_t d) const {
+    return Wide<T>::read(gradient_at(o_, gradients, row, d));
   }
 
   // Calls visit(row, column, block) for every register block of the tile, panel by panel, and
@@ -117,40 +117,49 @@ class Panels {
     }
   }
 
+  // Weights are [tile / lanes][tile rows][lanes].
   SIMCLR_BENCH_INLINE void keep_weights(const TileView<T>&, int64_t row, int64_t column,
                                         Block<T>& block, T* scratch) const {
-    const int64_t stride = o_.tile + kRowPadding;
+    T* left = scratch + column * o_.tile + row * kLanes<T>;
+    T* right = left + kLanes<T> * o_.tile;
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
-      store(scratch + (row + r) * stride + column, block[r][0]);
-      store(scratch + (row + r) * stride + column + kLanes<T>, block[r][1]);
+      store(left + r * kLanes<T>, block[r][0]);
+      store(right + r * kLanes<T>, block[r][1]);
     }
   }
 
   // The transposed product only if the tile serves its columns too.
   SIMCLR_BENCH_INLINE void add_products(const TileView<T>& view, bool columns, const T* scratch,
                                         T* gradients) const {
-    const int64_t stride = o_.tile + kRowPadding;
-    add_product(scratch, stride, 1, view.first_row, view.rows, view.first_column, view.columns,
-                gradients);
-    if (columns) {
-      add_product(scratch, 1, stride, view.first_column, view.columns, view.first_row, view.rows,
-                  gradients);
-    }
+    add_product(view.first_row, view.rows, gradients,
+                [&](int64_t d, int64_t row, Block<T>& block) SIMCLR_BENCH_LAMBDA {
+                  const T* panel = panels_ + d * o_.padded_rows + view.first_column * kPanel<T>;
+                  for (int64_t column = 0; column < view.columns; column += kLanes<T>) {
+                    multiply<T>(scratch + column * o_.tile + row * kLanes<T>, kLanes<T>, 1,
+                                panel + column * kPanel<T>,
+                                smaller(kLanes<T>, view.columns - column), block);
+                  }
+                });
+    if (!columns) return;
+    add_product(view.first_column, view.columns, gradients,
+                [&](int64_t d, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
+                  const int64_t within = column % kLanes<T>;
+                  multiply<T>(scratch + (column - within) * o_.tile + within, 1, kLanes<T>,
+                              panels_ + d * o_.padded_rows + view.first_row * kPanel<T>, view.rows,
+                              block);
+                });
   }
 
  private:
   // The similarities of kRowStep rows from padded row i and one panel of columns from padded row j.
   SIMCLR_BENCH_INLINE void similarities(int64_t i, int64_t j, Block<T>& block) const {
-    const T* rows = transposed_ + i / kPanel<T> * o_.dim * kPanel<T> + i % kPanel<T>;
-    const T* columns = transposed_ + j * o_.dim;
     clear<T>(block);
-    multiply<T>(rows, 1, kPanel<T>, columns, smaller(o_.dim, kDepth), block);
+    add_similarities(i, j, 0, smaller(o_.dim, kDepth), block);
     for (int64_t k = kDepth; k < o_.dim; k += kDepth) {
       Block<T> part;
       clear<T>(part);
-      multiply<T>(rows + k * kPanel<T>, 1, kPanel<T>, columns + k * kPanel<T>,
-                  smaller(o_.dim - k, kDepth), part);
+      add_similarities(i, j, k, smaller(o_.dim, k + kDepth), part);
 #pragma GCC unroll 8
       for (int64_t r = 0; r < kRowStep; ++r) {
         block[r][0] += part[r][0];
@@ -159,19 +168,27 @@ class Panels {
     }
   }
 
-  // gradients [rows, padded_dim] of `first_row` += weights·(rows of `first_column`).
-  SIMCLR_BENCH_INLINE void add_product(const T* weights, int64_t row_stride, int64_t depth_stride,
-                                       int64_t first_row, int64_t rows, int64_t first_column,
-                                       int64_t columns, T* gradients) const {
+  SIMCLR_BENCH_INLINE void add_similarities(int64_t i, int64_t j, int64_t begin, int64_t end,
+                                            Block<T>& block) const {
+    const T* columns = transposed_ + j * o_.dim;
+    for (int64_t d = begin; d < end; d += kPanel<T>) {
+      const T* rows = panels_ + d * o_.padded_rows + i * kPanel<T>;
+      multiply<T>(rows, kPanel<T>, 1, columns + d * kPanel<T>, smaller(kPanel<T>, end - d), block);
+    }
+  }
+
+  // gradients of `count` rows from padded row `first` on += product(d, row, block).
+  template <typename Product>
+  SIMCLR_BENCH_INLINE void add_product(int64_t first, int64_t count, T* gradients,
+                                       Product product) const {
     for (int64_t d = 0; d < o_.padded_dim; d += kPanel<T>) {
-      const T* panel = panels_ + d * o_.padded_rows + first_column * kPanel<T>;
-      for (int64_t row = 0; row < rows; row += kRowStep) {
+      for (int64_t row = 0; row < count; row += kRowStep) {
         Block<T> block;
         clear<T>(block);
-        multiply<T>(weights + row * row_stride, row_stride, depth_stride, panel, columns, block);
+        product(d, row, block);
 #pragma GCC unroll 8
         for (int64_t r = 0; r < kRowStep; ++r) {
-          T* sum = gradients + (first_row + row + r) * o_.padded_dim + d;
+          T* sum = gradient_at(o_, gradients, first + row + r, d);
           store(sum, load(sum) + block[r][0]);
           store(sum + kLanes<T>, load(sum + kLanes<T>) + block[r][1]);
         }

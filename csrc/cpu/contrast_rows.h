@@ -52,11 +52,11 @@ double dot(const ContrastOperands<typename Rows::Element>& o, int64_t i, int64_t
 template <typename Rows>
 double finish(const ContrastOperands<typename Rows::Element>& o, int64_t i, int64_t pair,
               double attraction, double norm, bool normalize, double factor,
-              const typename Rows::Element* gradient, void* out) {
+              const typename Rows::Element* gradients, void* out) {
   constexpr int64_t kStep = Rows::kStep;
   const Rows rows(o);
   const auto total = [&](int64_t d) SIMCLR_BENCH_LAMBDA {
-    return rows.sum(gradient, i, d) - attraction * rows.unit(pair, d);
+    return rows.sum(gradients, i, d) - attraction * rows.unit(pair, d);
   };
   Vec<double> sums{};
   for (int64_t d = 0; d < o.padded_dim; d += kStep) sums += total(d) * rows.unit(i, d);
