@@ -135,8 +135,8 @@ MUTATIONS = (
     Mutation(
         "long rows: the second part of a sum is lost",
         PANELS,
-        "    for (int64_t k = kDepth; k < o_.dim; k += kDepth) {",
-        "    for (int64_t k = 2 * kDepth; k < o_.dim; k += kDepth) {",
+        "          if (begin > 0) add(parts + row * kPanel<T>, block);",
+        "          if (begin > 2 * kDepth) add(parts + row * kPanel<T>, block);",
         CONTRASTIVE,
     ),
     Mutation(

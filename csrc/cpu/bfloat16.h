@@ -16,8 +16,7 @@
 namespace simclr_bench::SIMCLR_BENCH_ISA {
 namespace {
 
-using Bits = uint16_t;                                    // of a bfloat16
-typedef uint32_t Words __attribute__((vector_size(64)));  // each a pair, the first one low
+using Bits = uint16_t;  // of a bfloat16
 typedef uint16_t Halves __attribute__((vector_size(64)));
 
 constexpr int64_t kSide = 32;
@@ -64,32 +63,6 @@ SIMCLR_BENCH_INLINE Words paired(Halves a, Halves b) {
   return reinterpret_cast<Words>(_mm512_permutex2var_epi16(reinterpret_cast<__m512i>(a),
                                                            reinterpret_cast<__m512i>(lanes),
                                                            reinterpret_cast<__m512i>(b)));
-}
-
-// Two rows of a square of 2·size columns: exchanges the right of `a` with the left of `b`.
-template <int size, typename V>
-SIMCLR_BENCH_INLINE void exchange(V& a, V& b) {
-  Words low{}, high{};
-#pragma GCC unroll 16
-  for (int lane = 0; lane < 16; ++lane) {
-    low[lane] = lane & size ? 16 + lane - size : lane;
-    high[lane] = lane & size ? 16 + lane : lane + size;
-  }
-  const __m512i first = reinterpret_cast<__m512i>(a);
-  const __m512i second = reinterpret_cast<__m512i>(b);
-  a = reinterpret_cast<V>(_mm512_permutex2var_epi32(first, reinterpret_cast<__m512i>(low), second));
-  b = reinterpret_cast<V>(
-      _mm512_permutex2var_epi32(first, reinterpret_cast<__m512i>(high), second));
-}
-
-// A square of 16 vectors of 16, by exchanging ever smaller blocks beside the diagonal.
-template <int size = 8, typename V>
-SIMCLR_BENCH_INLINE void transpose(V (&v)[16]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) {
-    if (!(i & size)) exchange<size>(v[i], v[i + size]);
-  }
-  if constexpr (size > 1) transpose<size / 2>(v);
 }
 
 // Uses AMX's registers of the thread while it lives: sums in 0 to 3, operands in 4 to 7.

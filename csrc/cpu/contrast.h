@@ -16,6 +16,8 @@ struct ContrastTile {
   bool columns;   // the tile also serves the rows of its column block, transposed
 };
 
+constexpr int64_t kLargestTile = 128;
+
 // Rows and numbers that every tile needs.
 template <typename T>
 struct ContrastOperands {

@@ -43,7 +43,8 @@ struct TileView {
 
   // Whether all of the block at (row, column) within the tile counts.
   SIMCLR_BENCH_INLINE bool whole(int64_t row, int64_t column) const {
-    return !diagonal && row + kRowStep <= rows && column + kPanel<T> <= columns;
+    const bool crossed = diagonal && row < column + kPanel<T> && column < row + kRowStep;
+    return !crossed && row + kRowStep <= rows && column + kPanel<T> <= columns;
   }
 
   // Which lanes of a vector from (row, column) on count.

@@ -68,7 +68,7 @@ class Panels {
   // One row u = z·inverse, or of zeros if z is null.
   void pack_row(const T* z, double inverse, int64_t row) const {
     for (int64_t d = 0; d < o_.padded_dim; d += kPanel<T>) {
-      T* to = panels_ + d * o_.padded_rows + row * kPanel<T>;
+      T* to = at(row, d);
       const int64_t width = z ? smaller(kPanel<T>, o_.dim - d) : 0;
       int64_t c = 0;
       for (; c + kStep <= width; c += kStep) {
@@ -81,12 +81,26 @@ class Panels {
 
   // The other copy of a panel of packed rows.
   void finish_panel(int64_t first) const {
-    // Four rows at a time: the stores of a column then meet in one cache line.
     T* transposed = transposed_ + first * o_.dim;
+#if defined(SIMCLR_BENCH_AVX512)
+    if constexpr (kLanes<T> == 16) {
+      for (int64_t d = 0; d < o_.dim; d += 16) {
+        for (int64_t half = 0; half < kPanel<T>; half += 16) {
+          Vec<T> square[16];
+          for (int64_t r = 0; r < 16; ++r) square[r] = load(at(first + half + r, d));
+          transpose(square);
+          for (int64_t k = 0; k < smaller(16, o_.dim - d); ++k) {
+            store(transposed + (d + k) * kPanel<T> + half, square[k]);
+          }
+        }
+      }
+      return;
+    }
+#endif
+    // Four rows at a time: the stores of a column then meet in one cache line.
     for (int64_t r = 0; r < kPanel<T>; r += 4) {
       for (int64_t d = 0; d < o_.dim; ++d) {
-        const T* column = panels_ + d / kPanel<T> * kPanel<T> * o_.padded_rows +
-                          (first + r) * kPanel<T> + d % kPanel<T>;
+        const T* column = at(first + r, d);
         T* out = transposed + d * kPanel<T> + r;
         for (int64_t i = 0; i < 4; ++i) out[i] = column[i * kPanel<T>];
       }
@@ -94,8 +108,7 @@ class Panels {
   }
 
   SIMCLR_BENCH_INLINE Vec<double> unit(int64_t row, int64_t d) const {
-    const int64_t panel = d / kPanel<T> * kPanel<T>;
-    return Wide<T>::read(panels_ + panel * o_.padded_rows + row * kPanel<T> + d - panel);
+    return Wide<T>::read(at(row, d));
   }
 
   SIMCLR_BENCH_INLINE Vec<double> sum(const T* gradients, int64_t row, int64_t d) const {
@@ -107,11 +120,20 @@ class Panels {
   template <typename Visit, typename FinishPanel>
   SIMCLR_BENCH_INLINE void for_each_block(const TileView<T>& view, Visit visit,
                                           FinishPanel finish_panel) const {
+    alignas(kVectorBytes) T parts[kLargestTile * kPanel<T>];
     for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
-      for (int64_t row = 0; row < view.rows; row += kRowStep) {
-        Block<T> block;
-        similarities(view.first_row + row, view.first_column + column, block);
-        visit(row, column, block);
+      for (int64_t begin = 0; begin < o_.dim; begin += kDepth) {
+        const int64_t end = smaller(o_.dim, begin + kDepth);
+        for (int64_t row = 0; row < view.rows; row += kRowStep) {
+          Block<T> block;
+          similarities(view.first_row + row, view.first_column + column, begin, end, block);
+          if (begin > 0) add(parts + row * kPanel<T>, block);
+          if (end == o_.dim) {
+            visit(row, column, block);
+          } else {
+            keep(block, parts + row * kPanel<T>);
+          }
+        }
       }
       finish_panel(column);
     }
@@ -152,28 +174,37 @@ class Panels {
   }
 
  private:
-  // The similarities of kRowStep rows from padded row i and one panel of columns from padded row j.
-  SIMCLR_BENCH_INLINE void similarities(int64_t i, int64_t j, Block<T>& block) const {
+  // Element d of a row, the first of those that lie together.
+  SIMCLR_BENCH_INLINE T* at(int64_t row, int64_t d) const {
+    const int64_t within = d % kPanel<T>;
+    return panels_ + (d - within) * o_.padded_rows + row * kPanel<T> + within;
+  }
+
+  // The similarities of kRowStep rows from padded row i and one panel of columns from padded row j,
+  // over the elements from `begin` to `end`.
+  SIMCLR_BENCH_INLINE void similarities(int64_t i, int64_t j, int64_t begin, int64_t end,
+                                        Block<T>& block) const {
     clear<T>(block);
-    add_similarities(i, j, 0, smaller(o_.dim, kDepth), block);
-    for (int64_t k = kDepth; k < o_.dim; k += kDepth) {
-      Block<T> part;
-      clear<T>(part);
-      add_similarities(i, j, k, smaller(o_.dim, k + kDepth), part);
-#pragma GCC unroll 8
-      for (int64_t r = 0; r < kRowStep; ++r) {
-        block[r][0] += part[r][0];
-        block[r][1] += part[r][1];
-      }
+    const T* columns = transposed_ + j * o_.dim;
+    for (int64_t d = begin; d < end; d += kPanel<T>) {
+      multiply<T>(at(i, d), kPanel<T>, 1, columns + d * kPanel<T>, smaller(kPanel<T>, end - d),
+                  block);
     }
   }
 
-  SIMCLR_BENCH_INLINE void add_similarities(int64_t i, int64_t j, int64_t begin, int64_t end,
-                                            Block<T>& block) const {
-    const T* columns = transposed_ + j * o_.dim;
-    for (int64_t d = begin; d < end; d += kPanel<T>) {
-      const T* rows = panels_ + d * o_.padded_rows + i * kPanel<T>;
-      multiply<T>(rows, kPanel<T>, 1, columns + d * kPanel<T>, smaller(kPanel<T>, end - d), block);
+  static SIMCLR_BENCH_INLINE void add(const T* from, Block<T>& block) {
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < kRowStep; ++r) {
+      block[r][0] += load(from + r * kPanel<T>);
+      block[r][1] += load(from + r * kPanel<T> + kLanes<T>);
+    }
+  }
+
+  static SIMCLR_BENCH_INLINE void keep(const Block<T>& block, T* to) {
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < kRowStep; ++r) {
+      store(to + r * kPanel<T>, block[r][0]);
+      store(to + r * kPanel<T> + kLanes<T>, block[r][1]);
     }
   }
 

@@ -126,6 +126,36 @@ SIMCLR_BENCH_INLINE T largest_lane(Vec<T> v) {
   return reduce_lanes<T>(v, [](auto a, auto b) SIMCLR_BENCH_LAMBDA { return b > a ? b : a; });
 }
 
+#if defined(SIMCLR_BENCH_AVX512)
+typedef uint32_t Words __attribute__((vector_size(64)));
+
+// Two rows of a square of 2·size columns: exchanges the right of `a` with the left of `b`.
+template <int size, typename V>
+SIMCLR_BENCH_INLINE void exchange(V& a, V& b) {
+  Words low{}, high{};
+#pragma GCC unroll 16
+  for (int lane = 0; lane < 16; ++lane) {
+    low[lane] = lane & size ? 16 + lane - size : lane;
+    high[lane] = lane & size ? 16 + lane : lane + size;
+  }
+  const __m512i first = reinterpret_cast<__m512i>(a);
+  const __m512i second = reinterpret_cast<__m512i>(b);
+  a = reinterpret_cast<V>(_mm512_permutex2var_epi32(first, reinterpret_cast<__m512i>(low), second));
+  b = reinterpret_cast<V>(
+      _mm512_permutex2var_epi32(first, reinterpret_cast<__m512i>(high), second));
+}
+
+// A square of 16 vectors of 16, by exchanging ever smaller blocks beside the diagonal.
+template <int size = 8, typename V>
+SIMCLR_BENCH_INLINE void transpose(V (&v)[16]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (!(i & size)) exchange<size>(v[i], v[i + size]);
+  }
+  if constexpr (size > 1) transpose<size / 2>(v);
+}
+#endif
+
 // 2^x for x <= 127, to 1.5 units in the last place; exactly 0 where the result is below the normal
 // numbers (also for -inf), NaN for NaN.
 //
