@@ -52,7 +52,7 @@ GRADIENT = "csrc/cpu/contrast_gradient.h"
 ROWS = "csrc/cpu/contrast_rows.h"
 ENGINE = "csrc/cpu/contrast_engine.h"
 SCHEDULE = "csrc/cpu/contrast_schedule.h"
-DISTILLATION_KERNELS = "csrc/cpu/distillation_kernels.h"
+DISTILLATION_ROWS = "csrc/cpu/distillation_rows.h"
 
 MUTATIONS = (
     Mutation(
@@ -186,14 +186,14 @@ MUTATIONS = (
     ),
     Mutation(
         "distillation row statistics: the teacher's maximum is not counted",
-        DISTILLATION_KERNELS,
+        DISTILLATION_ROWS,
         "  total.teacher += teacher_ones + sum_of_lanes<T>(sums.teacher);",
         "  total.teacher += sum_of_lanes<T>(sums.teacher);",
         DISTILLATION,
     ),
     Mutation(
         "distillation row statistics: one temperature for the hard term too",
-        DISTILLATION_KERNELS,
+        DISTILLATION_ROWS,
         "    if (!third) sums.hard = sums.student;",
         "    sums.hard = sums.student;",
         DISTILLATION,

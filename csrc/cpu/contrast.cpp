@@ -172,9 +172,9 @@ template <typename T>
 const ContrastKernels<T>& kernels_for(const Arguments& a) {
   if constexpr (std::is_same_v<T, float>) {
     return a.z0.scalar_type() == at::kBFloat16 ? *simclr_bench::bfloat16_kernels()
-                                               : simclr_bench::float_kernels();
+                                               : simclr_bench::contrast_tables().float32;
   } else {
-    return simclr_bench::double_kernels();
+    return simclr_bench::contrast_tables().float64;
   }
 }
 

@@ -99,10 +99,15 @@ struct ContrastKernels {
 // torch.nn.functional.normalize's.
 constexpr double kNormEpsilon = 1e-12;
 
+// What each instruction set has.
+struct ContrastTables {
+  ContrastKernels<float> float32;
+  ContrastKernels<double> float64;
+};
+
 // For the instruction set in use. Those of bfloat16 read it and compute in float; null where they
 // would not be faster than floats.
-const ContrastKernels<float>& float_kernels();
-const ContrastKernels<double>& double_kernels();
+const ContrastTables& contrast_tables();
 const ContrastKernels<float>* bfloat16_kernels();
 
 }  // namespace simclr_bench

@@ -5,8 +5,8 @@
 //
 //   r_i   = z_i·2^-e_i, inverse_i = 2^e_i / max(|z_i|, ε), so that u_i = r_i·inverse_i
 //   s_ij  = (r_i·r_j)·inverse_i·inverse_j
-//   W_ij  = G_ij·inverse_i·inverse_j serves rows and columns: Σ_j G_ij·u_j = Σ_j W_ij·r_j /
-//   inverse_i
+//   W_ij  = G_ij·inverse_i·inverse_j, for rows and columns alike
+//   Σ_j G_ij·u_j = Σ_j W_ij·r_j / inverse_i
 
 #pragma once
 

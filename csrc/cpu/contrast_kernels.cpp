@@ -6,42 +6,33 @@
 namespace simclr_bench {
 
 namespace baseline {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace baseline
-namespace avx2 {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace avx2
-namespace avx512 {
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-}  // namespace avx512
-namespace avx512_bf16 {
-extern const ContrastKernels<float> contrast_bfloat16;
-extern const ContrastKernels<float> contrast_bfloat16_amx;
-}  // namespace avx512_bf16
-
-const ContrastKernels<float>& float_kernels() {
-#if defined(__x86_64__)
-  if (cpu_capability() >= Capability::kAvx512) return avx512::contrast_float;
-  if (cpu_capability() >= Capability::kAvx2) return avx2::contrast_float;
-#endif
-  return baseline::contrast_float;
+extern const ContrastTables kContrastTables;
 }
-
-const ContrastKernels<double>& double_kernels() {
 #if defined(__x86_64__)
-  if (cpu_capability() >= Capability::kAvx512) return avx512::contrast_double;
-  if (cpu_capability() >= Capability::kAvx2) return avx2::contrast_double;
+namespace avx2 {
+extern const ContrastTables kContrastTables;
+}
+namespace avx512 {
+extern const ContrastTables kContrastTables;
+}
+namespace avx512_bf16 {
+extern const ContrastKernels<float> kBFloat16;
+extern const ContrastKernels<float> kBFloat16Amx;
+}  // namespace avx512_bf16
 #endif
-  return baseline::contrast_double;
+
+const ContrastTables& contrast_tables() {
+#if defined(__x86_64__)
+  if (cpu_capability() >= Capability::kAvx512) return avx512::kContrastTables;
+  if (cpu_capability() >= Capability::kAvx2) return avx2::kContrastTables;
+#endif
+  return baseline::kContrastTables;
 }
 
 const ContrastKernels<float>* bfloat16_kernels() {
 #if defined(__x86_64__)
-  if (cpu_capability() >= Capability::kAmx) return &avx512_bf16::contrast_bfloat16_amx;
-  if (cpu_capability() >= Capability::kAvx512Bf16) return &avx512_bf16::contrast_bfloat16;
+  if (cpu_capability() >= Capability::kAmx) return &avx512_bf16::kBFloat16Amx;
+  if (cpu_capability() >= Capability::kAvx512Bf16) return &avx512_bf16::kBFloat16;
 #endif
   return nullptr;
 }

@@ -7,9 +7,7 @@
 
 namespace simclr_bench::SIMCLR_BENCH_ISA {
 
-extern const ContrastKernels<float> contrast_float;
-extern const ContrastKernels<double> contrast_double;
-constexpr ContrastKernels<float> contrast_float = kContrast<Panels<float>>;
-constexpr ContrastKernels<double> contrast_double = kContrast<Panels<double>>;
+extern constexpr ContrastTables kContrastTables = {kContrast<Panels<float>>,
+                                                   kContrast<Panels<double>>};
 
 }  // namespace simclr_bench::SIMCLR_BENCH_ISA

@@ -113,6 +113,40 @@ SIMCLR_BENCH_INLINE double gain(double own, double other) {
   return own >= other ? 0 : (other - own) / own;  // NaN passes
 }
 
+// Over vectors of classes. The exponentials that are 1, at the maximum, are counted apart: next to
+// them a float32 would lose what the others add.
+template <typename T>
+struct VectorSums {
+  Vec<T> student{}, teacher{}, hard{}, cross{};  // but for the ones
+  Mask<T> student_ones{}, teacher_ones{};        // how many, negative
+
+  static SIMCLR_BENCH_INLINE Vec<T> count(Mask<T> ones) {
+    return -__builtin_convertvector(ones, Vec<T>);
+  }
+};
+
+// Stores es, et and, if kThird, e1 of a vector of logits; adds them to the sums.
+template <Kind kind, bool kThird, typename T>
+SIMCLR_BENCH_INLINE void exponentials_of(Vec<T> dx, Vec<T> dt, T rate, T* es_out, T* et_out,
+                                         T* e1_out, VectorSums<T>& sums) {
+  const Vec<T> es = exp2_of(dx * rate);
+  const Vec<T> et = exp2_of(dt * rate);
+  const Mask<T> student_ones = dx == T(0);
+  const Mask<T> teacher_ones = dt == T(0);
+  store<T>(es_out, es);
+  store<T>(et_out, et);
+  sums.student_ones += student_ones;
+  sums.teacher_ones += teacher_ones;
+  sums.student += keep<T>(~student_ones, es);
+  sums.teacher += keep<T>(~teacher_ones, et);
+  sums.cross += cross_term<kind, T>(es, et, dx, dt);
+  if constexpr (kThird) {
+    const Vec<T> e1 = exp2_of(dx * static_cast<T>(kLog2E));
+    store<T>(e1_out, e1);
+    sums.hard += keep<T>(~student_ones, e1);
+  }
+}
+
 template <Kind kind, typename T>
 SIMCLR_BENCH_INLINE Vec<T> student_gradient(const Terms<T>& c, const Vec<T>* f) {
   if constexpr (kind == Kind::kReverseKl) {

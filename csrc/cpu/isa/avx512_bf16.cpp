@@ -22,10 +22,8 @@
 
 namespace simclr_bench::avx512_bf16 {
 
-extern const ContrastKernels<float> contrast_bfloat16;
-extern const ContrastKernels<float> contrast_bfloat16_amx;
-constexpr ContrastKernels<float> contrast_bfloat16 = kContrast<BFloat16Rows<VectorProduct, 1>>;
-constexpr ContrastKernels<float> contrast_bfloat16_amx = kContrast<BFloat16Rows<TileProduct, 2>>;
+extern constexpr ContrastKernels<float> kBFloat16 = kContrast<BFloat16Rows<VectorProduct, 1>>;
+extern constexpr ContrastKernels<float> kBFloat16Amx = kContrast<BFloat16Rows<TileProduct, 2>>;
 
 }  // namespace simclr_bench::avx512_bf16
 
