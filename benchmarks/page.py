@@ -60,7 +60,7 @@ def _machine(record: Record) -> str:
     facts = record.environment
     kernels = facts.get("kernels") or "no compiled"
     return (
-        f"{facts['cpu']}, {facts['cores']} cores, {record.cell.threads} threads, {kernels} kernels,"
+        f"{facts['cpu']}, {record.cell.threads} threads, {kernels} kernels,"
         f" torch {facts['packages']['torch']}, Python {facts['python']},"
         f" commit {(facts['commit'] or '?')[:12]}{' (modified)' if facts['dirty'] else ''}"
     )

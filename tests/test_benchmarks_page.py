@@ -56,7 +56,7 @@ def test_a_race_is_a_line_with_ratios_errors_rounds_and_hardware(tmp_path: Path)
         " | 2.0e-07 | 4.0e-07 | 1.0e-08 | 7/2 |" in page
     )
     assert "- lightly: absent (No module named 'lightly'): install it" in page
-    assert "A CPU, 2 cores, 2 threads, avx2 kernels, torch 2.11.0, Python 3.11.2" in page
+    assert "A CPU, 2 threads, avx2 kernels, torch 2.11.0, Python 3.11.2" in page
     assert "They flatter us" in page
 
 

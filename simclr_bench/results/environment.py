@@ -1,5 +1,6 @@
 """What a measurement was made with: versions, hardware, commit, extension."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -28,12 +29,21 @@ def describe_environment(extension: dict[str, Any] | None) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": _cores(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "commit": commit,
         "dirty": dirty,
         "extension": extension,
     }
+
+
+def _cores() -> int:
+    """Those that any thread of this process may use: with OMP_PROC_BIND each has its own."""
+    cores = os.sched_getaffinity(0)
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            cores |= os.sched_getaffinity(int(thread))
+    return len(cores)
 
 
 def _version(package: str) -> str | None:

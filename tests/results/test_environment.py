@@ -1,7 +1,9 @@
 """What a record says about how it was made."""
 
+import os
 import platform
 import subprocess
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,3 +24,18 @@ def test_the_commit_is_that_of_the_checkout_if_there_is_one() -> None:
     head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True)
     expected = head.stdout.strip() if head.returncode == 0 else None
     assert describe_environment(None)["commit"] == expected
+
+
+def test_cores_are_counted_though_the_asking_thread_is_bound_to_one() -> None:
+    """As OMP_PROC_BIND=true leaves it after the first parallel loop."""
+    before = os.sched_getaffinity(0)
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert describe_environment(None)["cores"] == len(before)
+    finally:
+        os.sched_setaffinity(0, before)
+        done.set()
+        other.join()
