@@ -124,19 +124,17 @@ def check_matrices(
     _check_matrix(op, shape, names[1], y)
     size = x.shape
     if size != y.shape:
-        _differ(op, names, "shape", list(size), list(y.shape))
+        _refuse_pair(op, names, f"have one shape, got {list(size)} and {list(y.shape)}")
     if x.dtype != y.dtype:
-        _differ(op, names, "dtype", x.dtype, y.dtype)
+        _refuse_pair(op, names, f"have one dtype, got {x.dtype} and {y.dtype}")
     if x.device != y.device:
-        raise ValueError(
-            f"{op}: {' and '.join(names)} must be on one device, got {x.device} and {y.device}"
-        )
+        _refuse_pair(op, names, f"be on one device, got {x.device} and {y.device}")
     if size[0] < rows or size[1] == 0:
-        raise ValueError(f"{op}: {' and '.join(names)} must not be empty, got {list(size)}")
+        _refuse_pair(op, names, f"not be empty, got {list(size)}")
 
 
-def _differ(op: str, names: tuple[str, str], what: str, first: object, second: object) -> None:
-    raise ValueError(f"{op}: {' and '.join(names)} must have one {what}, got {first} and {second}")
+def _refuse_pair(op: str, names: tuple[str, str], rule: str) -> None:
+    raise ValueError(f"{op}: {' and '.join(names)} must {rule}")
 
 
 def choose(
