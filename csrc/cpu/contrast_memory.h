@@ -2,7 +2,12 @@
 
 #pragma once
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -14,18 +19,29 @@
 
 namespace simclr_bench {
 
-// Uninitialised memory on a cache line's boundary.
+// Uninitialised memory on a cache line's boundary. In huge pages where the system has them for the
+// asking: a tile of long rows lies in more small ones than a core remembers the places of.
 template <typename T>
 class Buffer {
  public:
   explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t(64)))) {}
+      : alignment_(std::align_val_t(size * sizeof(T) < kHugePage ? 64 : kHugePage)),
+        data_(static_cast<T*>(::operator new(size * sizeof(T), alignment_)), Free{alignment_}) {
+#if defined(MADV_HUGEPAGE)
+    // Whole ones only, so that no more memory is taken; without them all works the same.
+    if (size * sizeof(T) >= kHugePage)
+      madvise(data_.get(), size * sizeof(T) / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
+  }
   T* get() const { return data_.get(); }
 
  private:
+  static constexpr size_t kHugePage = size_t{2} << 20;
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t(64)); }
+    std::align_val_t alignment;
+    void operator()(T* p) const { ::operator delete(p, alignment); }
   };
+  std::align_val_t alignment_;
   std::unique_ptr<T, Free> data_;
 };
 
