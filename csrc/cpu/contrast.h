@@ -16,7 +16,7 @@ struct ContrastTile {
   bool columns;   // the tile also serves the rows of its column block, transposed
 };
 
-constexpr int64_t kLargestTile = 128;
+constexpr int64_t kLargestTile = 256;
 
 // Rows and numbers that every tile needs.
 template <typename T>

@@ -30,7 +30,8 @@ class BFloat16Rows {
     const int64_t elements = o.padded_rows * o.padded_dim;
     return o.padded_rows * (sizeof(double) + sizeof(float)) + 4 * elements * sizeof(Bits);
   }
-  static int64_t scratch(int64_t tile) {
+  static int64_t parts(int64_t) { return 0; }
+  static int64_t weights(int64_t tile) {
     return 2 * kParts * tile * tile / 2;  // two copies, of half the size
   }
 
@@ -103,7 +104,7 @@ class BFloat16Rows {
   }
 
   template <typename Visit, typename FinishPanel>
-  SIMCLR_BENCH_INLINE void for_each_block(const TileView<float>& view, Visit visit,
+  SIMCLR_BENCH_INLINE void for_each_block(const TileView<float>& view, float*, Visit visit,
                                           FinishPanel finish_panel) const {
     Product product;
     alignas(64) float sums[kSide * kSide];
@@ -126,10 +127,10 @@ class BFloat16Rows {
   }
 
   SIMCLR_BENCH_INLINE void keep_weights(const TileView<float>& view, int64_t row, int64_t column,
-                                        Block<float>& block, float* scratch) const {
+                                        Block<float>& block, float* weights) const {
     normalize(view, row, column, block);
     const int64_t part_size = o_.tile * o_.tile;
-    Bits* rows = reinterpret_cast<Bits*>(scratch) + column * o_.tile + row * kSide;
+    Bits* rows = reinterpret_cast<Bits*>(weights) + column * o_.tile + row * kSide;
     Bits* pairs = rows + kParts * part_size;
     for (int64_t part = 0; part < kParts; ++part) {
 #pragma GCC unroll 4
@@ -151,11 +152,11 @@ class BFloat16Rows {
   }
 
   SIMCLR_BENCH_INLINE void add_products(const TileView<float>& view, bool columns,
-                                        const float* scratch, float* gradients) const {
+                                        const float* weights, float* gradients) const {
     Product product;
     alignas(64) float sums[kSide * kSide];
     const int64_t part_size = o_.tile * o_.tile;
-    const Bits* rows = reinterpret_cast<const Bits*>(scratch);
+    const Bits* rows = reinterpret_cast<const Bits*>(weights);
     const Bits* pairs = rows + kParts * part_size;
     for (int64_t row = 0; row < view.rows; row += kSide) {
       for (int64_t d = 0; d < o_.padded_dim; d += kSide) {

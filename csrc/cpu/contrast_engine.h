@@ -47,7 +47,7 @@ class Engine {
       : kernels_(kernels), objective_(objective), normalize_(normalize), k_(1 / temperature) {
     int64_t most = 1;
     for (const auto& segment : own) most = std::max(most, segment.rows);
-    const int64_t tile = tile_rows(most, dim);
+    const int64_t tile = tile_rows(most);
     const auto add = [&](const Segment& segment) {
       for (int64_t row = 0; row < segment.rows; row += tile) {
         for (int64_t r = row; r < std::min(row + tile, segment.rows); ++r) {

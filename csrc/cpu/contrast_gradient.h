@@ -52,6 +52,7 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
   const FlushDenormals flush;
   const Rows rows(o);
   const TileView<T> view(o, tile);
+  T* const kept = scratch + Rows::parts(o.tile);
   const Weigh<T, kOnline, kLabels> weight{o, view, weights};
   const auto keep = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
@@ -62,7 +63,7 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
         block[r][half] = weight(block[r][half], row + r, column + half * kLanes<T>, whole);
       }
     }
-    rows.keep_weights(view, row, column, block, scratch);
+    rows.keep_weights(view, row, column, block, kept);
   };
   if (stored) {
     const int64_t last = (view.rows + Rows::kRowGroup - 1) / Rows::kRowGroup * Rows::kRowGroup;
@@ -87,9 +88,9 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
       }
       keep(row, column, block);
     };
-    rows.for_each_block(view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
+    rows.for_each_block(view, scratch, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
   }
-  rows.add_products(view, tile.columns, scratch, gradients);
+  rows.add_products(view, tile.columns, kept, gradients);
 }
 
 template <typename Rows, typename T>

@@ -7,7 +7,8 @@
 //   Element, Input            what is computed in; what the rows and their gradients are given in
 //   kStoresTiles              whether to read a tile back is faster than to compute it again
 //   read, read_one, write     kStep elements of the input as doubles; one; and back
-//   bytes, scratch            sizes of the packed rows, and of a tile's weights (in elements)
+//   bytes                     of the packed rows
+//   parts, weights            elements that for_each_block and keep_weights need for a tile
 //   pack_row, finish_panel    make the packed rows
 //   unit                      kStep elements of a packed row
 //   for_each_block            the similarities of a tile, one register block at a time
@@ -51,7 +52,8 @@ class Panels {
   static int64_t bytes(const ContrastOperands<T>& o) {
     return o.padded_rows * (o.dim + o.padded_dim) * static_cast<int64_t>(sizeof(T));
   }
-  static int64_t scratch(int64_t tile) { return tile * tile; }
+  static int64_t parts(int64_t tile) { return tile * tile; }
+  static int64_t weights(int64_t tile) { return tile * tile; }
 
   static SIMCLR_BENCH_INLINE Vec<double> read(const T* z) { return Wide<T>::read(z); }
   static SIMCLR_BENCH_INLINE double read_one(T z) { return z; }
@@ -116,33 +118,34 @@ class Panels {
   }
 
   // Calls visit(row, column, block) for every register block of the tile, panel by panel, and
-  // finish_panel(column) after each panel.
+  // finish_panel(column) after each panel. Sums over long rows are cut, so that what all panels
+  // read of the rows stays near; `parts` [tile, tile] keeps what has been added up of them.
   template <typename Visit, typename FinishPanel>
-  SIMCLR_BENCH_INLINE void for_each_block(const TileView<T>& view, Visit visit,
+  SIMCLR_BENCH_INLINE void for_each_block(const TileView<T>& view, T* parts, Visit visit,
                                           FinishPanel finish_panel) const {
-    alignas(kVectorBytes) T parts[kLargestTile * kPanel<T>];
-    for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
-      for (int64_t begin = 0; begin < o_.dim; begin += kDepth) {
-        const int64_t end = smaller(o_.dim, begin + kDepth);
+    for (int64_t begin = 0; begin < o_.dim; begin += kDepth) {
+      const int64_t end = smaller(o_.dim, begin + kDepth);
+      for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
         for (int64_t row = 0; row < view.rows; row += kRowStep) {
           Block<T> block;
           similarities(view.first_row + row, view.first_column + column, begin, end, block);
-          if (begin > 0) add(parts + row * kPanel<T>, block);
+          T* part = parts + column * o_.tile + row * kPanel<T>;
+          if (begin > 0) add(part, block);
           if (end == o_.dim) {
             visit(row, column, block);
           } else {
-            keep(block, parts + row * kPanel<T>);
+            keep(block, part);
           }
         }
+        if (end == o_.dim) finish_panel(column);
       }
-      finish_panel(column);
     }
   }
 
   // Weights are [tile / lanes][tile rows][lanes].
   SIMCLR_BENCH_INLINE void keep_weights(const TileView<T>&, int64_t row, int64_t column,
-                                        Block<T>& block, T* scratch) const {
-    T* left = scratch + column * o_.tile + row * kLanes<T>;
+                                        Block<T>& block, T* weights) const {
+    T* left = weights + column * o_.tile + row * kLanes<T>;
     T* right = left + kLanes<T> * o_.tile;
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
@@ -152,13 +155,13 @@ class Panels {
   }
 
   // The transposed product only if the tile serves its columns too.
-  SIMCLR_BENCH_INLINE void add_products(const TileView<T>& view, bool columns, const T* scratch,
+  SIMCLR_BENCH_INLINE void add_products(const TileView<T>& view, bool columns, const T* weights,
                                         T* gradients) const {
     add_product(view.first_row, view.rows, gradients,
                 [&](int64_t d, int64_t row, Block<T>& block) SIMCLR_BENCH_LAMBDA {
                   const T* panel = panels_ + d * o_.padded_rows + view.first_column * kPanel<T>;
                   for (int64_t column = 0; column < view.columns; column += kLanes<T>) {
-                    multiply<T>(scratch + column * o_.tile + row * kLanes<T>, kLanes<T>, 1,
+                    multiply<T>(weights + column * o_.tile + row * kLanes<T>, kLanes<T>, 1,
                                 panel + column * kPanel<T>,
                                 smaller(kLanes<T>, view.columns - column), block);
                   }
@@ -167,7 +170,7 @@ class Panels {
     add_product(view.first_column, view.columns, gradients,
                 [&](int64_t d, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
                   const int64_t within = column % kLanes<T>;
-                  multiply<T>(scratch + (column - within) * o_.tile + within, 1, kLanes<T>,
+                  multiply<T>(weights + (column - within) * o_.tile + within, 1, kLanes<T>,
                               panels_ + d * o_.padded_rows + view.first_row * kPanel<T>, view.rows,
                               block);
                 });

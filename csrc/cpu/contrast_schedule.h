@@ -11,10 +11,9 @@ namespace simclr_bench {
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Large tiles reuse operands best; small problems need several for the threads, and long rows must
-// leave two blocks of them in the second-level cache.
-inline int64_t tile_rows(int64_t rows, int64_t dim) {
-  return rows >= 256 && dim <= 512 ? kLargestTile : 64;
+// Large tiles reuse operands best; small problems need several for the threads.
+inline int64_t tile_rows(int64_t rows) {
+  return rows >= 4096 ? kLargestTile : rows >= 256 ? 128 : 64;
 }
 
 // Every unordered pair of the blocks [0, n) once, in rounds that name no block twice: the circle

@@ -98,7 +98,7 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
   const TileView<T> view(o, tile);
   using Sum = Accumulator<T, kMoments>;
   static_assert(sizeof(Sum) <= 2 * kLanes<T> * sizeof(T));
-  Sum* row_sums = reinterpret_cast<Sum*>(scratch);  // [tile, kinds]
+  Sum* row_sums = reinterpret_cast<Sum*>(scratch + Rows::parts(o.tile));  // [tile, kinds]
   for (int64_t i = 0; i < o.tile * kinds; ++i) row_sums[i] = Sum();
   Sum column_sums[kinds][2];
   const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
@@ -151,7 +151,7 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
       column_sums[kind][0] = column_sums[kind][1] = Sum();
     }
   };
-  Rows(o).for_each_block(view, visit, finish_panel);
+  Rows(o).for_each_block(view, scratch, visit, finish_panel);
   for (int64_t row = 0; row < view.rows; ++row) {
     for (int64_t kind = 0; kind < kinds; ++kind) {
       outputs.of[kind][view.first_row + row] += row_sums[row * kinds + kind].total();
@@ -187,7 +187,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
                  T* stored, T* scratch) {
   const FlushDenormals flush;
   const TileView<T> view(o, tile);
-  T* buffer = stored ? stored : scratch;
+  T* buffer = stored ? stored : scratch + Rows::parts(o.tile);
   const auto visit = [&](int64_t row, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
     const bool whole = view.whole(row, column);
     for (int64_t r = 0; r < kRowStep; ++r) {
@@ -201,7 +201,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
       }
     }
   };
-  Rows(o).for_each_block(view, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
+  Rows(o).for_each_block(view, scratch, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
 
   // Row i against a vector of columns, or column i against a vector of rows.
   using K = Kinds<kMoments, kLabels>;

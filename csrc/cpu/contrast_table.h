@@ -10,13 +10,14 @@
 namespace simclr_bench::SIMCLR_BENCH_ISA {
 namespace {
 
-// Weights of the second pass, or in the first the sums of every row or similarities.
+// What for_each_block needs, and weights in the second pass, or in the first the sums of every row
+// or similarities.
 template <typename Rows>
 int64_t scratch(int64_t tile) {
   constexpr int64_t kSums = kMostKinds * 2 * kLanes<typename Rows::Element>;
   const int64_t first = tile * (tile > kSums ? tile : kSums);
-  const int64_t second = Rows::scratch(tile);
-  return first > second ? first : second;
+  const int64_t second = Rows::weights(tile);
+  return Rows::parts(tile) + (first > second ? first : second);
 }
 
 template <typename Rows, typename T = typename Rows::Element>
