@@ -142,15 +142,15 @@ class Panels {
     }
   }
 
-  // Weights are [tile / lanes][tile rows][lanes].
+  // Weights are [tile / kWidth][tile rows][kWidth].
   SIMCLR_BENCH_INLINE void keep_weights(const TileView<T>&, int64_t row, int64_t column,
                                         Block<T>& block, T* weights) const {
-    T* left = weights + column * o_.tile + row * kLanes<T>;
-    T* right = left + kLanes<T> * o_.tile;
+    T* left = weights + weight_at(row, column);
+    T* right = weights + weight_at(row, column + kLanes<T>);
 #pragma GCC unroll 8
     for (int64_t r = 0; r < kRowStep; ++r) {
-      store(left + r * kLanes<T>, block[r][0]);
-      store(right + r * kLanes<T>, block[r][1]);
+      store(left + r * kWidth, block[r][0]);
+      store(right + r * kWidth, block[r][1]);
     }
   }
 
@@ -160,23 +160,32 @@ class Panels {
     add_product(view.first_row, view.rows, gradients,
                 [&](int64_t d, int64_t row, Block<T>& block) SIMCLR_BENCH_LAMBDA {
                   const T* panel = panels_ + d * o_.padded_rows + view.first_column * kPanel<T>;
-                  for (int64_t column = 0; column < view.columns; column += kLanes<T>) {
-                    multiply<T>(weights + column * o_.tile + row * kLanes<T>, kLanes<T>, 1,
-                                panel + column * kPanel<T>,
-                                smaller(kLanes<T>, view.columns - column), block);
+                  for (int64_t column = 0; column < view.columns; column += kWidth) {
+                    multiply<T>(weights + weight_at(row, column), kWidth, 1,
+                                panel + column * kPanel<T>, smaller(kWidth, view.columns - column),
+                                block);
                   }
                 });
     if (!columns) return;
     add_product(view.first_column, view.columns, gradients,
                 [&](int64_t d, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
-                  const int64_t within = column % kLanes<T>;
-                  multiply<T>(weights + (column - within) * o_.tile + within, 1, kLanes<T>,
+                  multiply<T>(weights + weight_at(0, column), 1, kWidth,
                               panels_ + d * o_.padded_rows + view.first_row * kPanel<T>, view.rows,
                               block);
                 });
   }
 
  private:
+  // Weights that lie together: those of a row for one product, of all columns of a register block
+  // for the other.
+  static constexpr int64_t kWidth = kLanes<T> > kRowStep ? kLanes<T> : kRowStep;
+  static_assert(kPanel<T> % kWidth == 0 && kWidth % kRowStep == 0);
+
+  SIMCLR_BENCH_INLINE int64_t weight_at(int64_t row, int64_t column) const {
+    const int64_t within = column % kWidth;
+    return (column - within) * o_.tile + row * kWidth + within;
+  }
+
   // Element d of a row, the first of those that lie together.
   SIMCLR_BENCH_INLINE T* at(int64_t row, int64_t d) const {
     const int64_t within = d % kPanel<T>;

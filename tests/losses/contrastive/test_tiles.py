@@ -22,9 +22,9 @@ from tests.losses.numerics import Case, assert_as_accurate_as, random, rows_and_
 ENGINE = importlib.import_module("simclr_bench._C")
 OPERATORS = torch.ops.simclr_bench
 
-# Blocks have 64 rows, or 128 from 256 pairs on with rows up to 512 long. 130 pairs: two full blocks
-# and one of two rows; 300: the last block is not full, nor is its last panel of columns. 9 x 600:
-# products of rows in three parts, the last short.
+# Blocks have 64 rows, or 128 from 256 pairs on, or 256 from 4096. 130 pairs: two full blocks and one
+# of two rows; 300: the last block is not full, nor is its last panel of columns. 9 x 600: products of
+# rows in three parts, the last short.
 SHAPES = [(130, 5), (300, 17), (9, 600)]
 SEEDS = range(3)
 
@@ -60,6 +60,45 @@ def test_no_less_accurate_than_the_formula(
         cases.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
     for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1])
+@pytest.mark.parametrize("shape", [(2, 3), *SHAPES], ids=str)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_in_float64_it_is_the_formula(
+    cpu_capability: str, objective: str, shape: tuple[int, int], temperature: float
+) -> None:
+    inputs = (
+        *(random(*shape, seed=s) for s in (1, 2)),
+        torch.tensor(temperature, dtype=torch.float64),
+    )
+    upstream = random(2 * shape[0], seed=3)
+    got = rows_and_gradients(loss_of(objective, "fused"), inputs, upstream)
+    exact = rows_and_gradients(exact_of(objective), inputs, upstream)
+    for one, other in zip(got, exact, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def largest_blocks() -> tuple[tuple[Tensor, ...], list[Tensor]]:
+    """Inputs of 17 blocks of 256 rows a view, the last of 3, and the loss and its gradients."""
+    inputs = (
+        *(random(4099, 5, seed=s) for s in (1, 2)),
+        torch.tensor(0.1, dtype=torch.float64),
+    )
+    rows = loss_of("nt_xent", "chunked")
+    return inputs, rows_and_gradients(rows, inputs, torch.ones(8198, dtype=torch.float64))
+
+
+def test_the_largest_blocks(
+    cpu_capability: str, largest_blocks: tuple[tuple[Tensor, ...], list[Tensor]]
+) -> None:
+    inputs, exact = largest_blocks
+    got = rows_and_gradients(
+        loss_of("nt_xent", "fused"), tuple(z.float() for z in inputs), torch.ones(8198)
+    )
+    for one, other in zip(got, exact, strict=True):
+        assert (one - other).norm() < 5e-7 * other.norm()
 
 
 @pytest.mark.parametrize("temperature", [0.005, 0.1])
