@@ -79,8 +79,8 @@ MUTATIONS = (
     Mutation(
         "self mask: a row is its own negative",
         BLOCKS,
-        "    if (diagonal) mask &= numbers != static_cast<T>(row);",
-        "    if (diagonal) mask &= numbers != static_cast<T>(row + 1);",
+        "    if (part == TilePart::kAboveDiagonal) mask &= numbers > static_cast<T>(row);",
+        "    if (part == TilePart::kAboveDiagonal) mask &= numbers >= static_cast<T>(row);",
         CONTRASTIVE,
     ),
     Mutation(
@@ -93,8 +93,15 @@ MUTATIONS = (
     Mutation(
         "gradient: the transposed half of a tile is lost",
         PANELS,
-        "    if (!columns) return;",
+        "    if (!tile.columns) return;",
         "    return;",
+        CONTRASTIVE,
+    ),
+    Mutation(
+        "gradient: a tile overwrites what those before it have added to its columns",
+        PANELS,
+        "tile.column_turn == 0, gradients,",
+        "true, gradients,",
         CONTRASTIVE,
     ),
     Mutation(

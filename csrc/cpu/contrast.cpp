@@ -30,9 +30,9 @@
 // The positive stays out of n_i: σ(d_i) = 1 - p_ip keeps its digits when p_ip rounds to 1, and with
 // B = 1 (no negatives, n = 0) NT-Xent and its gradient are exactly 0.
 //
-// S is symmetric, so only tiles on and above the diagonal are computed, once for n and once more
-// for G, and each serves its rows and its columns. Tiles are visited in rounds in which no two
-// share a block: every sum has one order, whatever the number of threads. Where rows have length 1
+// S is symmetric, so only what is on and above the diagonal is computed, once for n and once more
+// for G, in tiles that serve their rows and their columns. A block's tiles are visited one after
+// the other: every sum has one order, whatever the number of threads. Where rows have length 1
 // and τ is not very small, exp(s_ij·k) fits the exponents of a float; elsewhere each row's maximum
 // is taken out.
 //

@@ -9,11 +9,22 @@
 
 namespace simclr_bench {
 
+// Which elements of a tile count.
+enum class TilePart : int32_t {
+  kAll,
+  kOffDiagonal,    // not the main diagonal: the positives
+  kAboveDiagonal,  // of a block with itself, where those below are the same
+};
+
 struct ContrastTile {
   int32_t row_block;
   int32_t column_block;
-  bool diagonal;  // leave out the main diagonal: self-similarities, or the positives
-  bool columns;   // the tile also serves the rows of its column block, transposed
+  TilePart part;
+  bool columns;  // the tile also serves the rows of its column block, transposed
+  // How often tiles before this one have added to the sums of its row and of its column block. One
+  // that adds to both sums of a block with itself adds to its rows first.
+  int32_t row_turn;
+  int32_t column_turn;
 };
 
 constexpr int64_t kLargestTile = 256;
@@ -83,8 +94,8 @@ struct ContrastKernels {
                T* scratch);
 
   // Adds Σ_j G_ij u_j to row i of `gradients` [padded_dim / panel][gradient_rows][panel] (and with
-  // G transposed to those of its columns), where with e_ij = 2^(s_ij·scale) and m_i taken out of
-  // its exponent
+  // G transposed to those of its columns), or writes it if no tile did before, where with
+  // e_ij = 2^(s_ij·scale) and m_i taken out of its exponent
   //   G_ij = c_i·e_ij + c_j·e_ji                          for rows of different labels
   //   G_ij = a_i·e_ij + a_j·e_ji - (w_i + w_j)            for rows of one label.
   void (*gradient)(const ContrastOperands<T>&, const ContrastTile&, const ContrastWeights<T>&,

@@ -109,7 +109,7 @@ class BFloat16Rows {
     Product product;
     alignas(64) float sums[kSide * kSide];
     for (int64_t column = 0; column < view.columns; column += kSide) {
-      for (int64_t group = 0; group < view.rows; group += kSide) {
+      for (int64_t group = 0; group < view.rows_of(column); group += kSide) {
         similarities(product, view.first_row + group, view.first_column + column, sums);
         for (int64_t row = group; row < group + kSide; row += kRowStep) {
           Block<float> block;
@@ -151,7 +151,7 @@ class BFloat16Rows {
     }
   }
 
-  SIMCLR_BENCH_INLINE void add_products(const TileView<float>& view, bool columns,
+  SIMCLR_BENCH_INLINE void add_products(const TileView<float>& view, const ContrastTile& tile,
                                         const float* weights, float* gradients) const {
     Product product;
     alignas(64) float sums[kSide * kSide];
@@ -159,30 +159,34 @@ class BFloat16Rows {
     const Bits* rows = reinterpret_cast<const Bits*>(weights);
     const Bits* pairs = rows + kParts * part_size;
     for (int64_t row = 0; row < view.rows; row += kSide) {
+      const int64_t first = view.first_column_of(row);
       for (int64_t d = 0; d < o_.padded_dim; d += kSide) {
         product.start(sums);
         for (int64_t part = kParts - 1; part >= 0; --part) {
-          product.add(rows + part * part_size + row * kSide, o_.tile * kSide,
-                      pairs_ + d * o_.padded_rows + view.first_column * kSide,
-                      steps_of(view.columns), sums);
+          product.add(rows + part * part_size + first * o_.tile + row * kSide, o_.tile * kSide,
+                      pairs_ + d * o_.padded_rows + (view.first_column + first) * kSide,
+                      steps_of(view.columns - first), sums);
         }
         product.finish(sums);
         float* to = gradient_at(o_, gradients, view.first_row + row, d);
-        for (int64_t i = 0; i < kSide * kSide; i += 16)
-          store(to + i, load(to + i) + load(sums + i));
+        for (int64_t i = 0; i < kSide * kSide; i += 16) {
+          const Vec<float> sum = load(sums + i);
+          store(to + i, tile.row_turn == 0 ? sum : load(to + i) + sum);
+        }
       }
     }
-    if (!columns) return;
+    if (!tile.columns) return;
     for (int64_t column = 0; column < view.columns; column += kSide) {
       for (int64_t d = 0; d < o_.padded_dim; d += kSide) {
         product.start(sums);
         for (int64_t part = kParts - 1; part >= 0; --part) {
           product.add(transposed_ + view.first_row * o_.padded_dim + d * kSide,
                       o_.padded_dim * kSide, pairs + part * part_size + column * o_.tile,
-                      steps_of(view.rows), sums);
+                      steps_of(view.rows_of(column)), sums);
         }
         product.finish(sums);
-        add_transposed(sums, gradient_at(o_, gradients, view.first_column + column, d));
+        add_transposed(sums, tile.column_turn == 0,
+                       gradient_at(o_, gradients, view.first_column + column, d));
       }
     }
   }
@@ -234,8 +238,8 @@ class BFloat16Rows {
     }
   }
 
-  // to [32 columns, 32 of D] += transposed sums [32 of D, 32 columns]
-  SIMCLR_BENCH_INLINE void add_transposed(const float* sums, float* to) const {
+  // to [32 columns, 32 of D] += transposed sums [32 of D, 32 columns], or = them
+  SIMCLR_BENCH_INLINE void add_transposed(const float* sums, bool anew, float* to) const {
     for (int64_t d = 0; d < kSide; d += 16) {
       for (int64_t column = 0; column < kSide; column += 16) {
         Vec<float> square[16];
@@ -243,7 +247,7 @@ class BFloat16Rows {
         transpose(square);
         for (int64_t i = 0; i < 16; ++i) {
           float* row = to + (column + i) * kSide + d;
-          store(row, load(row) + square[i]);
+          store(row, anew ? square[i] : load(row) + square[i]);
         }
       }
     }

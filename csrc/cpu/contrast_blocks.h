@@ -32,18 +32,30 @@ template <typename T>
 struct TileView {
   int64_t first_row, first_column;  // padded indices
   int64_t rows, columns;            // that exist
-  bool diagonal;
+  TilePart part;
 
   TileView(const ContrastOperands<T>& o, const ContrastTile& tile)
       : first_row(tile.row_block * o.tile),
         first_column(tile.column_block * o.tile),
         rows(o.block_rows[tile.row_block]),
         columns(o.block_rows[tile.column_block]),
-        diagonal(tile.diagonal) {}
+        part(tile.part) {}
+
+  // Columns before this one do not count for a row, in whole steps.
+  SIMCLR_BENCH_INLINE int64_t first_column_of(int64_t row, int64_t step = kPanel<T>) const {
+    return part == TilePart::kAboveDiagonal ? row / step * step : 0;
+  }
+
+  // Rows from this one on do not count for a column.
+  SIMCLR_BENCH_INLINE int64_t rows_of(int64_t column, int64_t step = kPanel<T>) const {
+    const int64_t above = (column / step + 1) * step;
+    return part == TilePart::kAboveDiagonal ? smaller(rows, above) : rows;
+  }
 
   // Whether all of the block at (row, column) within the tile counts.
   SIMCLR_BENCH_INLINE bool whole(int64_t row, int64_t column) const {
-    const bool crossed = diagonal && row < column + kPanel<T> && column < row + kRowStep;
+    const bool crossed =
+        part != TilePart::kAll && row < column + kPanel<T> && column < row + kRowStep;
     return !crossed && row + kRowStep <= rows && column + kPanel<T> <= columns;
   }
 
@@ -51,7 +63,8 @@ struct TileView {
   SIMCLR_BENCH_INLINE Mask<T> counts(int64_t row, int64_t column) const {
     const Vec<T> numbers = lane_numbers<T>() + static_cast<T>(column);
     Mask<T> mask = numbers < static_cast<T>(row < rows ? columns : 0);
-    if (diagonal) mask &= numbers != static_cast<T>(row);
+    if (part == TilePart::kOffDiagonal) mask &= numbers != static_cast<T>(row);
+    if (part == TilePart::kAboveDiagonal) mask &= numbers > static_cast<T>(row);
     return mask;
   }
 };

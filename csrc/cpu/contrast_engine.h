@@ -33,10 +33,6 @@ struct Segment {
   int64_t rows;
 };
 
-struct Round {
-  int64_t first, last;  // tiles
-};
-
 template <typename T>
 class Engine {
  public:
@@ -109,20 +105,26 @@ class Engine {
     }
     if (!kernels_.stores_tiles) workspace_bytes = 0;
     const int64_t tile_bytes = o_.tile * o_.tile * static_cast<int64_t>(sizeof(T));
-    const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, tiles_.size());
+    const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, schedule_.size());
     workspace_.emplace(wanted * tile_bytes);
     stored_ = workspace_->data() ? wanted : 0;
     const ContrastSums<T> out{negatives_.view(), positives_.view(), similarities_.data()};
-    for_each_tile(
-        [&](int64_t t, T* scratch) { kernels_.sums(o_, tiles_[t], out, stored_tile(t), scratch); });
+    for_each_tile([&](int64_t t, T* scratch) {
+      kernels_.sums(o_, schedule_[t], out, stored_tile(t), scratch);
+    });
     positive_.resize(rows_);
     losses_.resize(rows_);
-    at::parallel_for(0, rows_, kRowGrain, [&](int64_t begin, int64_t end) {
+    const int64_t firsts = o_.labels ? rows_ : rows_ / 2;
+    at::parallel_for(0, firsts, kRowGrain / 2, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t pair = pair_of(i);
+        if (pair >= 0 && pair < i) continue;  // done with its pair
         positive_[i] = pair >= 0 ? kernels_.dot(o_, padded_[i], padded_[pair])
                                  : similarities_[padded_[i]] / std::max<int64_t>(1, others_of(i));
         losses_[i] = loss_of(i);
+        if (pair < 0) continue;
+        positive_[pair] = positive_[i];
+        losses_[pair] = loss_of(pair);
       }
     });
   }
@@ -200,15 +202,12 @@ class Engine {
     positives_.finish();
     const int64_t size = o_.gradient_rows * o_.padded_dim;
     const Buffer<T> gradients(size);
-    at::parallel_for(0, size, 1 << 16, [&](int64_t begin, int64_t end) {
-      std::fill(gradients.get() + begin, gradients.get() + end, T(0));
-    });
     const ContrastWeights<T> weights{
         {negative.data(), online_ ? negatives_.maxima.data() : nullptr},
         {positive.data(), online_ ? positives_.maxima.data() : nullptr},
         constant.data()};
     for_each_tile([&](int64_t t, T* scratch) {
-      kernels_.gradient(o_, tiles_[t], weights, stored_tile(t), gradients.get(), scratch);
+      kernels_.gradient(o_, schedule_[t], weights, stored_tile(t), gradients.get(), scratch);
     });
     at::parallel_for(0, rows_, std::max<int64_t>(1, 16384 / o_.dim),
                      [&](int64_t begin, int64_t end) {
@@ -318,35 +317,28 @@ class Engine {
   }
 
   void make_schedule() {
-    std::vector<std::vector<ContrastTile>> rounds;
-    const auto add = [&](int64_t round, int64_t i, int64_t j, bool diagonal, bool columns) {
-      if (round >= static_cast<int64_t>(rounds.size())) rounds.resize(round + 1);
-      rounds[round].push_back(
-          {static_cast<int32_t>(i), static_cast<int32_t>(j), diagonal, columns});
-    };
     const int64_t n = own_blocks_;
     if (objective_ == Objective::kInfoNCE) {
       for (int64_t round = 0; round < n / 2; ++round) {
         for (int64_t i = 0; i < n / 2; ++i) {
-          add(round, i, n / 2 + (i + round) % (n / 2), round == 0, true);
+          const TilePart part = round == 0 ? TilePart::kOffDiagonal : TilePart::kAll;
+          schedule_.add(round, i, n / 2 + (i + round) % (n / 2), part, true);
         }
       }
     } else {
       const bool paired = objective_ != Objective::kSupervised;
       tournament(n, [&](int64_t round, int64_t i, int64_t j) {
-        add(round, i, j, i == j || (paired && j - i == n / 2), i != j);
+        TilePart part = TilePart::kAll;
+        if (i == j) part = TilePart::kAboveDiagonal;
+        if (paired && j - i == n / 2) part = TilePart::kOffDiagonal;
+        schedule_.add(round, i, j, part, true);
       });
       const int64_t others = static_cast<int64_t>(block_rows_.size()) - n;
-      const int64_t before = rounds.size();
+      const int64_t before = schedule_.rounds();
       for (int64_t round = 0; round < others; ++round) {
         for (int64_t i = 0; i < n; ++i)
-          add(before + round, i, n + (i + round) % others, false, false);
+          schedule_.add(before + round, i, n + (i + round) % others, TilePart::kAll, false);
       }
-    }
-    for (const auto& round : rounds) {
-      const int64_t first = tiles_.size();
-      tiles_.insert(tiles_.end(), round.begin(), round.end());
-      rounds_.push_back({first, static_cast<int64_t>(tiles_.size())});
     }
   }
 
@@ -355,15 +347,13 @@ class Engine {
     return reinterpret_cast<T*>(workspace_->data()) + t * o_.tile * o_.tile;
   }
 
+  // visit(t, scratch) for every tile.
   template <typename Visit>
   void for_each_tile(Visit visit) {
     const int64_t size = ceil_div(kernels_.scratch(o_.tile), 16) * 16;
     const Buffer<T> scratch(size * at::get_num_threads());
-    for (const Round& round : rounds_) {
-      at::parallel_for(round.first, round.last, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) visit(t, scratch.get() + size * at::get_thread_num());
-      });
-    }
+    schedule_.for_each_tile(
+        [&](int64_t t) { visit(t, scratch.get() + size * at::get_thread_num()); });
   }
 
   const ContrastKernels<T>& kernels_;
@@ -382,8 +372,7 @@ class Engine {
   std::vector<int64_t> pairs_;        // with labels: the one positive of each row, or -1
   std::vector<double> norms_, similarities_, positive_, losses_;
   Totals<T> negatives_, positives_;
-  std::vector<ContrastTile> tiles_;
-  std::vector<Round> rounds_;
+  Schedule schedule_;
   std::optional<Workspace> workspace_;
   int64_t stored_ = 0;
 };

@@ -68,7 +68,7 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
   if (stored) {
     const int64_t last = (view.rows + Rows::kRowGroup - 1) / Rows::kRowGroup * Rows::kRowGroup;
     for (int64_t row = 0; row < last; row += kRowStep) {
-      for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
+      for (int64_t column = view.first_column_of(row); column < view.columns; column += kPanel<T>) {
         Block<T> block;
         for (int64_t r = 0; r < kRowStep; ++r) {
           block[r][0] = load(stored + (row + r) * o.tile + column);
@@ -90,7 +90,7 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
     };
     rows.for_each_block(view, scratch, visit, [](int64_t) SIMCLR_BENCH_LAMBDA {});
   }
-  rows.add_products(view, tile.columns, kept, gradients);
+  rows.add_products(view, tile, kept, gradients);
 }
 
 template <typename Rows, typename T>

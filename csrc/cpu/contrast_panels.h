@@ -126,7 +126,7 @@ class Panels {
     for (int64_t begin = 0; begin < o_.dim; begin += kDepth) {
       const int64_t end = smaller(o_.dim, begin + kDepth);
       for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
-        for (int64_t row = 0; row < view.rows; row += kRowStep) {
+        for (int64_t row = 0; row < view.rows_of(column); row += kRowStep) {
           Block<T> block;
           similarities(view.first_row + row, view.first_column + column, begin, end, block);
           T* part = parts + column * o_.tile + row * kPanel<T>;
@@ -155,23 +155,24 @@ class Panels {
   }
 
   // The transposed product only if the tile serves its columns too.
-  SIMCLR_BENCH_INLINE void add_products(const TileView<T>& view, bool columns, const T* weights,
-                                        T* gradients) const {
-    add_product(view.first_row, view.rows, gradients,
+  SIMCLR_BENCH_INLINE void add_products(const TileView<T>& view, const ContrastTile& tile,
+                                        const T* weights, T* gradients) const {
+    add_product(view.first_row, view.rows, tile.row_turn == 0, gradients,
                 [&](int64_t d, int64_t row, Block<T>& block) SIMCLR_BENCH_LAMBDA {
                   const T* panel = panels_ + d * o_.padded_rows + view.first_column * kPanel<T>;
-                  for (int64_t column = 0; column < view.columns; column += kWidth) {
+                  for (int64_t column = view.first_column_of(row, kWidth); column < view.columns;
+                       column += kWidth) {
                     multiply<T>(weights + weight_at(row, column), kWidth, 1,
                                 panel + column * kPanel<T>, smaller(kWidth, view.columns - column),
                                 block);
                   }
                 });
-    if (!columns) return;
-    add_product(view.first_column, view.columns, gradients,
+    if (!tile.columns) return;
+    add_product(view.first_column, view.columns, tile.column_turn == 0, gradients,
                 [&](int64_t d, int64_t column, Block<T>& block) SIMCLR_BENCH_LAMBDA {
                   multiply<T>(weights + weight_at(0, column), 1, kWidth,
-                              panels_ + d * o_.padded_rows + view.first_row * kPanel<T>, view.rows,
-                              block);
+                              panels_ + d * o_.padded_rows + view.first_row * kPanel<T>,
+                              view.rows_of(column, kRowStep), block);
                 });
   }
 
@@ -220,9 +221,9 @@ class Panels {
     }
   }
 
-  // gradients of `count` rows from padded row `first` on += product(d, row, block).
+  // gradients of `count` rows from padded row `first` on += product(d, row, block), or = it.
   template <typename Product>
-  SIMCLR_BENCH_INLINE void add_product(int64_t first, int64_t count, T* gradients,
+  SIMCLR_BENCH_INLINE void add_product(int64_t first, int64_t count, bool anew, T* gradients,
                                        Product product) const {
     for (int64_t d = 0; d < o_.padded_dim; d += kPanel<T>) {
       for (int64_t row = 0; row < count; row += kRowStep) {
@@ -232,8 +233,8 @@ class Panels {
 #pragma GCC unroll 8
         for (int64_t r = 0; r < kRowStep; ++r) {
           T* sum = gradient_at(o_, gradients, first + row + r, d);
-          store(sum, load(sum) + block[r][0]);
-          store(sum + kLanes<T>, load(sum + kLanes<T>) + block[r][1]);
+          store(sum, anew ? block[r][0] : load(sum) + block[r][0]);
+          store(sum + kLanes<T>, anew ? block[r][1] : load(sum + kLanes<T>) + block[r][1]);
         }
       }
     }

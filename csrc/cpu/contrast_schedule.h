@@ -2,8 +2,13 @@
 
 #pragma once
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <thread>
+#include <vector>
 
 #include "contrast.h"
 
@@ -33,5 +38,75 @@ void tournament(int64_t n, Add add) {
     }
   }
 }
+
+// Tiles in rounds, in none of which two tiles add to the same block. What lies between two rounds
+// is no barrier: a tile waits only until its own blocks have had all their earlier tiles.
+class Schedule {
+ public:
+  // Rounds follow each other.
+  void add(int64_t round, int64_t row_block, int64_t column_block, TilePart part, bool columns) {
+    if (round == rounds()) rounds_.push_back({size(), size()});
+    tiles_.push_back({static_cast<int32_t>(row_block), static_cast<int32_t>(column_block), part,
+                      columns, next_turn(row_block), columns ? next_turn(column_block) : 0});
+    rounds_.back().end = size();
+  }
+
+  int64_t rounds() const { return rounds_.size(); }
+  int64_t size() const { return tiles_.size(); }
+  const ContrastTile& operator[](int64_t t) const { return tiles_[t]; }
+
+  // visit(t) on all threads. None begins a round before every tile of the last one is begun, so
+  // that what a tile waits for is being done, however few threads there are.
+  template <typename Visit>
+  void for_each_tile(Visit visit) const {
+    const int64_t threads = at::get_num_threads();
+    std::vector<std::atomic<int32_t>> done(turns_.size());        // by block: turns
+    std::vector<std::atomic<int32_t>> begun(rounds() * threads);  // by round and part: tiles
+    const auto run = [&](int64_t t) {
+      const ContrastTile& tile = tiles_[t];
+      const bool two = tile.columns && tile.column_block != tile.row_block;
+      wait(done[tile.row_block], tile.row_turn);
+      if (two) wait(done[tile.column_block], tile.column_turn);
+      visit(t);
+      done[tile.row_block].fetch_add(two || !tile.columns ? 1 : 2, std::memory_order_release);
+      if (two) done[tile.column_block].fetch_add(1, std::memory_order_release);
+    };
+    at::parallel_for(0, threads, 1, [&](int64_t thread, int64_t) {
+      for (int64_t round = 0; round < rounds(); ++round) {
+        const auto [first, last] = rounds_[round];
+        // A thread's own part first, whose blocks it has had lately; then what others have left.
+        for (int64_t i = 0; i < threads; ++i) {
+          const int64_t part = (thread + i) % threads;
+          const int64_t begin = first + (last - first) * part / threads;
+          const int64_t end = first + (last - first) * (part + 1) / threads;
+          std::atomic<int32_t>& count = begun[round * threads + part];
+          // Neighbouring parts meet at their last tiles or at their first: a tile of the next round
+          // needs its neighbours of this one, and so rarely one that has just been begun.
+          for (int64_t n; (n = count.fetch_add(1, std::memory_order_relaxed)) < end - begin;) {
+            run(part % 2 ? end - 1 - n : begin + n);
+          }
+        }
+      }
+    });
+  }
+
+ private:
+  struct Round {
+    int64_t begin, end;  // tiles
+  };
+
+  int32_t next_turn(int64_t block) {
+    if (block >= static_cast<int64_t>(turns_.size())) turns_.resize(block + 1);
+    return turns_[block]++;
+  }
+
+  static void wait(const std::atomic<int32_t>& done, int32_t turn) {
+    while (done.load(std::memory_order_acquire) < turn) std::this_thread::yield();
+  }
+
+  std::vector<ContrastTile> tiles_;
+  std::vector<Round> rounds_;
+  std::vector<int32_t> turns_;  // by block: how many there are
+};
 
 }  // namespace simclr_bench

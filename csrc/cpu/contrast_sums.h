@@ -257,10 +257,12 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
     Vec<T> negatives = broadcast(-kInfinity<T>);
     Vec<T> positives = negatives;
     Sum vectors[K::kCount];
-    for (int64_t at = 0; at < view.columns; at += kLanes<T>) widen(row, at, negatives, positives);
+    const int64_t first = view.first_column_of(row);
+    for (int64_t at = first; at < view.columns; at += kLanes<T>)
+      widen(row, at, negatives, positives);
     const T negative = largest_lane<T>(negatives);
     const T positive = largest_lane<T>(positives);
-    for (int64_t at = 0; at < view.columns; at += kLanes<T>) {
+    for (int64_t at = first; at < view.columns; at += kLanes<T>) {
       add(row, at, broadcast(negative), broadcast(positive), vectors);
     }
     for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind].total();
@@ -271,8 +273,9 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
     Vec<T> negatives = broadcast(-kInfinity<T>);
     Vec<T> positives = negatives;
     Sum vectors[K::kCount];
-    for (int64_t row = 0; row < view.rows; ++row) widen(row, at, negatives, positives);
-    for (int64_t row = 0; row < view.rows; ++row) add(row, at, negatives, positives, vectors);
+    const int64_t rows = view.rows_of(at);
+    for (int64_t row = 0; row < rows; ++row) widen(row, at, negatives, positives);
+    for (int64_t row = 0; row < rows; ++row) add(row, at, negatives, positives, vectors);
     for (int64_t lane = 0; lane < smaller(kLanes<T>, view.columns - at); ++lane) {
       for (int64_t kind = 0; kind < K::kCount; ++kind) totals[kind] = vectors[kind].lane(lane);
       put(view.first_column + at + lane, negatives[lane], positives[lane], totals);
