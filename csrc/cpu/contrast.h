@@ -21,8 +21,8 @@ struct ContrastTile {
   int32_t column_block;
   TilePart part;
   bool columns;  // the tile also serves the rows of its column block, transposed
-  // How often tiles before this one have added to the sums of its row and of its column block. One
-  // that adds to both sums of a block with itself adds to its rows first.
+  // How often gradients of its row block and, with `columns`, of its column block are added to
+  // before this tile does: by earlier tiles, or by itself as it serves rows before columns.
   int32_t row_turn;
   int32_t column_turn;
 };

@@ -7,7 +7,6 @@
 #endif
 
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -25,23 +24,22 @@ template <typename T>
 class Buffer {
  public:
   explicit Buffer(int64_t size)
-      : alignment_(std::align_val_t(size * sizeof(T) < kHugePage ? 64 : kHugePage)),
-        data_(static_cast<T*>(::operator new(size * sizeof(T), alignment_)), Free{alignment_}) {
+      : data_(static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t(64)))) {
 #if defined(MADV_HUGEPAGE)
-    // Whole ones only, so that no more memory is taken; without them all works the same.
-    if (size * sizeof(T) >= kHugePage)
-      madvise(data_.get(), size * sizeof(T) / kHugePage * kHugePage, MADV_HUGEPAGE);
+    // The whole ones inside; without them all works the same.
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(get());
+    const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;
+    const uintptr_t last = (begin + size * sizeof(T)) / kHugePage * kHugePage;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif
   }
   T* get() const { return data_.get(); }
 
  private:
-  static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
   struct Free {
-    std::align_val_t alignment;
-    void operator()(T* p) const { ::operator delete(p, alignment); }
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t(64)); }
   };
-  std::align_val_t alignment_;
   std::unique_ptr<T, Free> data_;
 };
 

@@ -16,7 +16,7 @@ namespace simclr_bench {
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Large tiles reuse operands best; small problems need several for the threads.
+// Large tiles reuse operands best, but no more threads than half of the blocks can work at once.
 inline int64_t tile_rows(int64_t rows) {
   return rows >= 4096 ? kLargestTile : rows >= 256 ? 128 : 64;
 }
@@ -55,14 +55,15 @@ class Schedule {
   int64_t size() const { return tiles_.size(); }
   const ContrastTile& operator[](int64_t t) const { return tiles_[t]; }
 
-  // visit(t) on all threads. None begins a round before every tile of the last one is begun, so
-  // that what a tile waits for is being done, however few threads there are.
+  // visit(t), which must not throw, on as many threads as find work. None begins a round before
+  // every tile of the last one is begun, so that what a tile waits for is being done, however few
+  // threads there are.
   template <typename Visit>
   void for_each_tile(Visit visit) const {
-    const int64_t threads = at::get_num_threads();
+    const int64_t threads = std::min<int64_t>(at::get_num_threads(), most_at_once());
     std::vector<std::atomic<int32_t>> done(turns_.size());        // by block: turns
     std::vector<std::atomic<int32_t>> begun(rounds() * threads);  // by round and part: tiles
-    const auto run = [&](int64_t t) {
+    const auto run = [&](int64_t t) noexcept {
       const ContrastTile& tile = tiles_[t];
       const bool two = tile.columns && tile.column_block != tile.row_block;
       wait(done[tile.row_block], tile.row_turn);
@@ -94,6 +95,16 @@ class Schedule {
   struct Round {
     int64_t begin, end;  // tiles
   };
+
+  // Tiles of one round, but for the first: those of a block with itself are twice as many as any
+  // later round has, and half as much work.
+  int64_t most_at_once() const {
+    int64_t most = rounds() == 1 ? size() : 1;
+    for (int64_t round = 1; round < rounds(); ++round) {
+      most = std::max(most, rounds_[round].end - rounds_[round].begin);
+    }
+    return most;
+  }
 
   int32_t next_turn(int64_t block) {
     if (block >= static_cast<int64_t>(turns_.size())) turns_.resize(block + 1);

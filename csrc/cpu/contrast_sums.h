@@ -131,7 +131,7 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
       }
       if constexpr (!kMoments) sums[0].add(block[r][0] + block[r][1]);
     }
-    // In pairs, so that a column's sum has an eighth as many steps.
+    // All rows of the block first, so that a column's sum has fewer steps.
     if constexpr (!kMoments) {
 #pragma GCC unroll 2
       for (int64_t half = 0; half < 2; ++half) {
