@@ -1,4 +1,12 @@
-"""In place of other libraries' losses: their formulas, written down again here, give the same."""
+"""In place of other libraries' losses: the same values and gradients.
+
+Their formulas are written down again here; where the packages are installed (`pip install
+lightly==1.6.0 pytorch-metric-learning==2.9.0`), their own code is compared with too.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -57,32 +65,51 @@ def value_and_gradients(loss: Tensor, inputs: list[Tensor]) -> list[Tensor]:
     return [loss.detach(), *torch.autograd.grad(loss, inputs)]
 
 
+Loss = Callable[..., Tensor]
+
+
+def formula_and_package(formula: Loss, module: str, name: str) -> pytest.MarkDecorator:
+    """Parametrizes `theirs`, which takes what the formula takes."""
+
+    def package(*given: Tensor | float) -> Tensor:
+        *tensors, tau = given
+        loss: Tensor = getattr(importlib.import_module(module), name)(temperature=tau)(*tensors)
+        return loss
+
+    theirs = [pytest.param(formula, id="formula")]
+    if importlib.util.find_spec(module.partition(".")[0]) is not None:
+        theirs.append(pytest.param(package, id="package"))
+    return pytest.mark.parametrize("theirs", theirs)
+
+
+@formula_and_package(lightly, "lightly.loss", "NTXentLoss")
 @pytest.mark.parametrize("impl", NT_XENT)
 @pytest.mark.parametrize("tau", [0.07, 0.5])
-def test_lightly_ntxentloss(impl: str, tau: float) -> None:
+def test_lightly_ntxentloss(theirs: Loss, impl: str, tau: float) -> None:
     views = [random(5, 6, seed=seed).requires_grad_() for seed in (1, 2)]
-    want = value_and_gradients(lightly(*views, tau), views)
+    want = value_and_gradients(theirs(*views, tau), views)
     got = value_and_gradients(NTXentLoss(tau, impl=impl)(*views), views)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
+@formula_and_package(metric_learning_nt_xent, "pytorch_metric_learning.losses", "NTXentLoss")
 @pytest.mark.parametrize("impl", NT_XENT)
-def test_metric_learning_ntxentloss_of_two_views(impl: str) -> None:
+def test_metric_learning_ntxentloss_of_two_views(theirs: Loss, impl: str) -> None:
     views = [random(4, 5, seed=seed).requires_grad_() for seed in (1, 2)]
     labels = torch.arange(4).repeat(2)
-    theirs = metric_learning_nt_xent(torch.cat(views), labels, 0.07)
-    ours = nt_xent(*views, 0.07, impl=impl)
-    want, got = (value_and_gradients(loss, views) for loss in (theirs, ours))
+    want = value_and_gradients(theirs(torch.cat(views), labels, 0.07), views)
+    got = value_and_gradients(nt_xent(*views, 0.07, impl=impl), views)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
+@formula_and_package(metric_learning_supcon, "pytorch_metric_learning.losses", "SupConLoss")
 @pytest.mark.parametrize("impl", LEARNABLE)
-def test_metric_learning_supconloss(impl: str) -> None:
+def test_metric_learning_supconloss(theirs: Loss, impl: str) -> None:
     z = [random(9, 5, seed=1).requires_grad_()]
     labels = torch.tensor([0, 1, 2, 0, 1, 0, 1, 3, 0])
-    want = value_and_gradients(metric_learning_supcon(*z, labels, 0.1), z)
+    want = value_and_gradients(theirs(*z, labels, 0.1), z)
     got = value_and_gradients(supervised_contrastive(*z, labels, 0.1, impl=impl), z)
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
