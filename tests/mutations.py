@@ -142,14 +142,14 @@ MUTATIONS = (
     Mutation(
         "long rows: the second part of a sum is lost",
         PANELS,
-        "          if (begin > 0) add(parts + row * kPanel<T>, block);",
-        "          if (begin > 2 * kDepth) add(parts + row * kPanel<T>, block);",
+        "          if (begin > 0) add(part, block);",
+        "          if (begin > 2 * kDepth) add(part, block);",
         CONTRASTIVE,
     ),
     Mutation(
         "bfloat16: a tile serves the gradients of its rows only",
         BFLOAT16,
-        "    if (!columns) return;",
+        "    if (!tile.columns) return;",
         "    return;",
         CONTRASTIVE,
         needs="avx512_bf16",
@@ -276,6 +276,9 @@ def main() -> int:
         if mutation.needs not in capabilities():
             print(f"not available  {mutation.name}: this CPU has no {mutation.needs}")
     chosen = [m for m in chosen if m.needs in capabilities()]
+    for mutation in chosen:
+        if (ROOT / mutation.file).read_text().count(mutation.old) != 1:
+            raise SystemExit(f"{mutation.name}: {mutation.file} no longer holds its text once")
     lives = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "copy")
@@ -286,8 +289,6 @@ def main() -> int:
         for mutation in chosen:
             path = folder / mutation.file
             sound = path.read_text()
-            if sound.count(mutation.old) != 1:
-                raise SystemExit(f"{mutation.name}: {mutation.file} no longer holds its text once")
             start = time.monotonic()
             path.write_text(sound.replace(mutation.old, mutation.new))
             if not build(folder):  # also takes back the one before
