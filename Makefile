@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install
 GPU_OUT ?= results/gpu
 
 SOURCES := setup.py $(shell find csrc -type f)
-CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES))
+CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES) $(shell find tests/ptx -type f))
 
 # A module that was deleted by hand is built again.
 $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))

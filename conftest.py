@@ -1,13 +1,26 @@
-"""What every test shares: the `gpu` mark, and the rule that nothing else is ever skipped."""
+"""What every test shares: the `gpu` mark, and the rule that nothing else is ever skipped.
+
+The PTX emulator's tests need nvcc. Where there is none they are not collected, and the header says
+so; `.ci/run` demands that they were.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
 
+from tests.ptx.emulator.nvcc import why_not
+
 pytest_plugins = ["tests.command", "benchmarks.options"]
 
 ROOT = Path(__file__).parent
+
+NO_EMULATOR = why_not()
+collect_ignore = ["tests/ptx"] if NO_EMULATOR else []
+
+
+def pytest_report_header() -> str:
+    return f"PTX emulator: {f'tests/ptx not collected: {NO_EMULATOR}' if NO_EMULATOR else 'yes'}"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,109 @@
+"""Instructions that touch memory: ld, st, atom, red."""
+
+from collections.abc import Callable
+
+from .operation import Address, Operation, cpp_type
+from .source import SIZES
+
+# Caching and ordering, which change nothing here: a thread's accesses happen in its order, at once.
+_CACHING = (
+    "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "L1::no_allocate", "L1::evict_last",
+    "L1::evict_first", "L1::evict_normal", "L1::evict_unchanged", "L2::64B", "L2::128B", "L2::256B",
+)  # fmt: skip
+_ORDER = ("weak", "volatile", "relaxed", "acquire", "release", "acq_rel")
+_SCOPES = ("cta", "cluster", "gpu", "sys")
+
+
+def _take_what_changes_nothing(op: Operation) -> None:
+    for names in (_CACHING, _CACHING, _CACHING, _ORDER, _SCOPES):
+        op.choice(*names)
+
+
+def memory(op: Operation, operand: str, space: str, size: int) -> str:
+    """C++ for the host address of `size` bytes; checks them."""
+    address: Address = op.address(operand, space)
+    function = "shared" if space == "shared" else "generic"
+    where = f"{address.base} + {address.offset}" if address.offset else address.base
+    return f"{function}(self, {op.site}, {where}, {size})"
+
+
+def _elements(op: Operation) -> int:
+    return {"v2": 2, "v4": 4, "": 1}[op.choice("v2", "v4")]
+
+
+def _load(op: Operation) -> str:
+    type = op.type()
+    count = _elements(op)
+    space = op.space()
+    _take_what_changes_nothing(op)
+    to = op.vector(op.operands[0])
+    if len(to) != count:
+        raise op.refuse()
+    cpp = cpp_type(type)
+    if space == "param":
+        address = op.address(op.operands[1], space)
+        offsets = [address.offset + i * SIZES[type] for i in range(count)]
+        loads = [f"parameter<{cpp}>({address.base} + {offset})" for offset in offsets]
+        return " ".join(op.write(*each, type) for each in zip(to, loads, strict=True))
+    where = memory(op, op.operands[1], space, count * SIZES[type])
+    if count == 1:
+        return op.write(to[0], f"load<{cpp}>({where}).values[0]", type)
+    writes = [
+        op.write(each, f"loaded.values[{i}]", type) for i, each in enumerate(to) if each != "_"
+    ]
+    return f"const auto loaded = load<{cpp}, {count}>({where}); {' '.join(writes)}"
+
+
+def _store(op: Operation) -> str:
+    type = op.type()
+    count = _elements(op)
+    space = op.space()
+    _take_what_changes_nothing(op)
+    values = op.vector(op.operands[1])
+    if len(values) != count:
+        raise op.refuse()
+    cpp = cpp_type(type)
+    where = memory(op, op.operands[0], space, count * SIZES[type])
+    elements = ", ".join(op.value(each, type) for each in values)
+    return f"store<{cpp}, {count}>({where}, {{{{{elements}}}}});"
+
+
+# The new value, of the old one x and the operands a and b; and the types that have it.
+_UPDATES = {
+    "add": ("add(x, a)", "fsu"),
+    "and": ("x & a", "b"),
+    "cas": ("x == a ? b : x", "b"),
+    "dec": ("wrapping_decrement(x, a)", "u"),
+    "exch": ("a", "b"),
+    "inc": ("wrapping_increment(x, a)", "u"),
+    "max": ("maximum(x, a)", "su"),
+    "min": ("minimum(x, a)", "su"),
+    "or": ("x | a", "b"),
+    "xor": ("x ^ a", "b"),
+}
+
+
+def _atomic(op: Operation) -> str:
+    """atom, and red, which returns nothing."""
+    operands = op.operands if op.name == "atom" else ("_", *op.operands)
+    update, kinds = _UPDATES[op.required(*_UPDATES)]
+    type = op.type(kinds, (4, 8))
+    space = op.space()
+    _take_what_changes_nothing(op)
+    cpp = cpp_type(type)
+    where = memory(op, operands[1], space, SIZES[type])
+    statements = [f"const {cpp} a = {op.value(operands[2], type)};"]
+    captures = "a"
+    if len(operands) > 3:
+        statements.append(f"const {cpp} b = {op.value(operands[3], type)};")
+        captures = "a, b"
+    call = f"atomic<{cpp}>({where}, [{captures}]({cpp} x) -> {cpp} {{ return {update}; }})"
+    return " ".join([*statements, op.write(operands[0], call, type)])
+
+
+TABLE: dict[str, Callable[[Operation], str]] = {
+    "atom": _atomic,
+    "ld": _load,
+    "red": _atomic,
+    "st": _store,
+}

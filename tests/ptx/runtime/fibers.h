@@ -1,0 +1,26 @@
+// Stacks to run CUDA threads on, and the switch between them.
+
+#pragma once
+
+#include <cstddef>
+
+namespace ptx {
+
+// Translated kernels keep all their registers on the stack when compiled without optimisation.
+constexpr size_t kStackBytes = 256 << 10;
+
+struct Stack {
+  void* pointer = nullptr;          // of the suspended execution
+  unsigned char* memory = nullptr;  // lowest address; null for the stack of the process
+};
+
+// The memory of one of many stacks, each with a page below that must not be touched.
+unsigned char* stack_memory(size_t number);
+
+// Makes `stack` ready to call `entry` at the next switch to it. `entry` must not return.
+void prepare(Stack& stack, void (*entry)());
+
+// Suspends the caller in `from` and goes on where `to` was suspended.
+void switch_stack(Stack& from, Stack& to);
+
+}  // namespace ptx
