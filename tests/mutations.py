@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from tests.ptx.emulator.nvcc import why_not
+
 ROOT = Path(__file__).resolve().parents[1]
 
 CONTRASTIVE = "tests/losses/contrastive"
@@ -33,7 +35,7 @@ class Mutation:
         old: Text that stands there exactly once.
         new: What stands there instead.
         tests: What must notice, as pytest takes it.
-        needs: The CPU capability without which the broken code never runs.
+        needs: The CPU capability without which the broken code never runs, or "nvcc".
     """
 
     name: str
@@ -53,6 +55,9 @@ ROWS = "csrc/cpu/contrast_rows.h"
 ENGINE = "csrc/cpu/contrast_engine.h"
 SCHEDULE = "csrc/cpu/contrast_schedule.h"
 DISTILLATION_ROWS = "csrc/cpu/distillation_rows.h"
+CUDA_BLOCK = "csrc/cuda/block.cuh"
+CUDA_NT_XENT = "csrc/cuda/nt_xent_kernels.cu"
+CUDA_DISTILLATION = "csrc/cuda/distillation_kernels.cu"
 
 MUTATIONS = (
     Mutation(
@@ -213,6 +218,54 @@ MUTATIONS = (
         DISTILLATION,
     ),
     Mutation(
+        "CUDA: a block's sum is read before all threads have added theirs",
+        CUDA_BLOCK,
+        "  values[threadIdx.x] = value;\n  __syncthreads();",
+        "  values[threadIdx.x] = value;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: the next sum of a block overwrites the one before",
+        CUDA_BLOCK,
+        "  __syncthreads();  // the next call writes to the same memory\n",
+        "",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: the weights of a tile are overwritten while others read them",
+        CUDA_NT_XENT,
+        "      for (int r = 0; r < kRows; ++r) sum[r] += part[r];\n    }\n    __syncthreads();",
+        "      for (int r = 0; r < kRows; ++r) sum[r] += part[r];\n    }",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a row is its own negative",
+        CUDA_NT_XENT,
+        "if (i >= n || j == i) continue;",
+        "if (i >= n) continue;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: columns beyond the last are counted",
+        CUDA_NT_XENT,
+        "const int64_t count = n - begin < kThreads ? n - begin : kThreads;",
+        "const int64_t count = kThreads;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: the teacher's sum scales the student",
+        CUDA_DISTILLATION,
+        "const float x_scale = static_cast<float>(exp(-statistics[rows + b]));",
+        "const float x_scale = static_cast<float>(exp(-statistics[3 * rows + b]));",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
         "global batch: the share of a process is not weighted",
         "simclr_bench/losses/contrastive/distributed.py",
         "        weight = len(pairs) / (2 * sum(pairs)) if mean else float(len(pairs))",
@@ -261,10 +314,10 @@ def notices(folder: Path, tests: str) -> str | None:
 
 
 def capabilities() -> list[str]:
-    """What the CPU of this machine can run."""
+    """What the CPU of this machine can run, and "nvcc" where CUDA kernels can be emulated."""
     import_module("torch")  # whose libraries the module needs loaded
     supported: list[str] = import_module("simclr_bench._C").supported_cpu_capabilities()
-    return supported
+    return supported if why_not() else [*supported, "nvcc"]
 
 
 def main() -> int:
@@ -274,7 +327,7 @@ def main() -> int:
     chosen = [m for m in MUTATIONS if not wanted or any(word in m.name for word in wanted)]
     for mutation in chosen:
         if mutation.needs not in capabilities():
-            print(f"not available  {mutation.name}: this CPU has no {mutation.needs}")
+            print(f"not available  {mutation.name}: this machine has no {mutation.needs}")
     chosen = [m for m in chosen if m.needs in capabilities()]
     for mutation in chosen:
         if (ROOT / mutation.file).read_text().count(mutation.old) != 1:

@@ -189,7 +189,7 @@ class _Flattener:
     def _read(self, item: str, names: Mapping[str, Register | str]) -> None:
         if item.endswith(":"):
             self.kernel.body.append(Label(str(names[item[:-1]])))
-        elif item.startswith(".loc"):
+        elif item.startswith(".loc "):
             self.locations.read(item)
         elif item.startswith(".local"):
             self.kernel.local.append(_array(item))

@@ -46,12 +46,15 @@ inline float float_of(Half a) {
   return std::copysign(size, a.bits & 0x8000 ? -1.0f : 1.0f);
 }
 
-// Floating point to an integer, rounded already: out of range to the nearest there is. NaN gives 0,
-// in 64 bits the highest bit.
+// Floating point to an integer, rounded already: out of range to the nearest there is. NaN gives 0
+// from 32 bits or fewer to as many, else the highest bit alone.
 template <typename integer_t, typename float_t>
 inline integer_t integer_of(float_t a) {
   using limits = std::numeric_limits<integer_t>;
-  if (a != a) return sizeof(integer_t) == 8 ? integer_t(uint64_t{1} << 63) : integer_t(0);
+  if (a != a) {
+    const bool narrow = sizeof(float_t) < 8 && sizeof(integer_t) < 8;
+    return narrow ? 0 : static_cast<integer_t>(uint64_t{1} << (8 * sizeof(integer_t) - 1));
+  }
   // 2^bits is a floating-point number; the largest integer may not be.
   const float_t end = std::ldexp(float_t(1), limits::digits);
   if (a >= end) return limits::max();

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "fibers.h"
+#include "waiting.h"
 
 namespace ptx {
 
@@ -16,51 +16,9 @@ Schedule schedule;
 std::string error;
 unsigned char arena[kArenaBytes];
 
-namespace {
-
-enum class State { kReady, kWaiting, kDone };
-
-struct Fiber : Thread {
-  Stack stack;
-  State state = State::kReady;
-  const Site* waits_at = nullptr;
-};
-
-// Threads that wait at one of the sixteen barriers of a block.
-struct Barrier {
-  std::vector<Fiber*> waiting;
-  const Site* site = nullptr;
-  uint32_t arrived = 0, threads = 0, count = 0;
-  uint32_t result = 0;
-};
-
-// Lanes of a warp that wait for each other.
-struct Meeting {
-  uint32_t mask, arrived;
-  const Site* site;
-  Combine combine;
-  void* lanes[32];
-};
-
-struct Warp {
-  std::vector<Meeting> meetings;
-  uint32_t returned = 0;
-};
-
-struct Run {
-  const Kernel* kernel = nullptr;
-  const unsigned char* const* arguments = nullptr;
-  Block block{};
-  std::vector<Fiber> fibers;
-  std::vector<Warp> warps;
-  Barrier barriers[16];
-  uint32_t returned = 0;
-  uint64_t random = 0;
-  Fiber* current = nullptr;
-  Stack scheduler;
-};
-
 Run run;
+
+namespace {
 
 // splitmix64: the same schedule for a seed everywhere.
 uint64_t random_below(uint64_t bound) {
@@ -85,16 +43,6 @@ int64_t new_budget() {
   return 1 + static_cast<int64_t>(random_below(uint64_t{1} << (2 + random_below(10))));
 }
 
-Fiber& fiber_of(Thread& thread) { return static_cast<Fiber&>(thread); }
-
-void leave(Fiber& fiber) { switch_stack(fiber.stack, run.scheduler); }
-
-void wait(Fiber& fiber, const Site& site) {
-  fiber.state = State::kWaiting;
-  fiber.waits_at = &site;
-  leave(fiber);
-}
-
 [[gnu::format(printf, 1, 2)]] void report(const char* format, ...) {
   char text[2048];
   va_list arguments;
@@ -102,76 +50,6 @@ void wait(Fiber& fiber, const Site& site) {
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   if (error.empty()) error = text;
-}
-
-// --- barriers of a block
-
-void release(Barrier& barrier) {
-  for (Fiber* fiber : barrier.waiting) fiber->state = State::kReady;
-  barrier.waiting.clear();
-  barrier.arrived = 0;
-}
-
-bool is_full(const Barrier& barrier) {
-  const uint32_t alive = static_cast<uint32_t>(run.fibers.size()) - run.returned;
-  return barrier.arrived > 0 && barrier.arrived >= (barrier.threads ? barrier.threads : alive);
-}
-
-Barrier& arrive(Thread& self, const Site& site, uint32_t id, uint32_t threads) {
-  if (id >= 16) fail(self, site, "barrier %u of 16", id);
-  if (threads % 32) fail(self, site, "a barrier of %u threads: not a multiple of 32", threads);
-  if (threads > run.fibers.size()) fail(self, site, "a barrier of more threads than the block has");
-  Barrier& barrier = run.barriers[id];
-  if (barrier.arrived == 0) {
-    barrier.site = &site;
-    barrier.threads = threads;
-    barrier.count = 0;
-  }
-  // With a number of threads, producers and consumers may meet from different instructions.
-  if (barrier.threads != threads || (threads == 0 && barrier.site != &site)) {
-    fail(self, site, "divergent barrier: other threads wait in '%s' at %s:%d",
-         barrier.site->instruction, barrier.site->file, barrier.site->line);
-  }
-  ++barrier.arrived;
-  return barrier;
-}
-
-// --- meetings of a warp
-
-bool is_complete(const Meeting& meeting, const Warp& warp) {
-  return meeting.arrived == (meeting.mask & ~warp.returned);
-}
-
-void finish(Warp& warp, size_t number) {
-  const Meeting meeting = warp.meetings[number];
-  warp.meetings.erase(warp.meetings.begin() + static_cast<std::ptrdiff_t>(number));
-  const size_t first = static_cast<size_t>(&warp - run.warps.data()) * 32;
-  for (uint32_t lane = 0; lane < 32; ++lane) {
-    if (meeting.arrived >> lane & 1) run.fibers[first + lane].state = State::kReady;
-  }
-  meeting.combine(meeting.lanes);
-}
-
-// --- threads
-
-// A thread that returns no longer counts for those that wait.
-void on_return(Fiber& fiber) {
-  fiber.state = State::kDone;
-  ++run.returned;
-  Warp& warp = run.warps[fiber.linear / 32];
-  warp.returned |= 1u << fiber.lane;
-  for (size_t i = 0; i < warp.meetings.size();) {
-    if (is_complete(warp.meetings[i], warp)) {
-      finish(warp, i);
-    } else {
-      ++i;
-    }
-  }
-  for (Barrier& barrier : run.barriers) {
-    if (!is_full(barrier)) continue;
-    barrier.result = barrier.count;
-    release(barrier);
-  }
 }
 
 void thread_main() {
@@ -285,60 +163,6 @@ void fail(const Thread& self, const Site& site, const char* format, ...) {
          self.linear, block.x, block.y, block.z, site.instruction);
   leave(*run.current);
   __builtin_unreachable();  // a launch that has failed resumes no thread
-}
-
-void preempt(Thread& self) { leave(fiber_of(self)); }
-
-uint32_t block_barrier(Thread& self, const Site& site, uint32_t id, uint32_t threads,
-                       Reduction reduction, bool value) {
-  Barrier& barrier = arrive(self, site, id, threads);
-  // "and" counts the threads that say no.
-  barrier.count += reduction == Reduction::kAnd ? !value : value;
-  if (is_full(barrier)) {
-    barrier.result = barrier.count;
-    release(barrier);
-    // Whoever comes last goes on only when its turn comes: it must not always be the first.
-    preempt(self);
-  } else {
-    barrier.waiting.push_back(&fiber_of(self));
-    wait(fiber_of(self), site);
-  }
-  if (reduction == Reduction::kCount) return barrier.result;
-  return reduction == Reduction::kAnd ? barrier.result == 0 : barrier.result != 0;
-}
-
-void block_arrive(Thread& self, const Site& site, uint32_t id, uint32_t threads) {
-  Barrier& barrier = arrive(self, site, id, threads);
-  if (is_full(barrier)) release(barrier);
-}
-
-void warp_rendezvous(Thread& self, const Site& site, uint32_t mask, void* argument, Combine combine,
-                     bool anywhere) {
-  Fiber& fiber = fiber_of(self);
-  Warp& warp = run.warps[self.linear / 32];
-  const uint32_t bit = 1u << self.lane;
-  if (!(mask & bit)) fail(self, site, "lane %u is not in its mask %08x", self.lane, mask);
-  size_t number = 0;
-  while (number < warp.meetings.size() && !(warp.meetings[number].mask & mask)) ++number;
-  if (number == warp.meetings.size()) {
-    warp.meetings.push_back(Meeting{mask, 0, &site, combine, {}});
-  }
-  Meeting& meeting = warp.meetings[number];
-  const bool same = anywhere ? meeting.combine == combine : meeting.site == &site;
-  if (meeting.mask != mask || !same) {
-    fail(self, site,
-         "lanes of one warp meet in different operations: mask %08x here, '%s' with mask %08x at "
-         "%s:%d",
-         mask, meeting.site->instruction, meeting.mask, meeting.site->file, meeting.site->line);
-  }
-  meeting.lanes[self.lane] = argument;
-  meeting.arrived |= bit;
-  if (is_complete(meeting, warp)) {
-    finish(warp, number);
-    preempt(self);
-  } else {
-    wait(fiber, site);
-  }
 }
 
 }  // namespace ptx
