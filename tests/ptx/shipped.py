@@ -13,11 +13,15 @@ Array = np.ndarray
 UNIT_ROUNDOFF = 2.0**-24  # of float32, in which all kernels accumulate
 
 
+SOURCES = [
+    ROOT / "csrc" / "cuda" / name for name in ("nt_xent_kernels.cu", "distillation_kernels.cu")
+]
+
+
 @cache
 def shipped() -> Library:
     """The launchers of csrc/cuda."""
-    folder = ROOT / "csrc" / "cuda"
-    return emulate(folder / "nt_xent_kernels.cu", folder / "distillation_kernels.cu")
+    return emulate(*SOURCES)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from .emulator.library import IN_ORDER, SCHEDULES, Schedule
+from .emulator.library import IN_ORDER, SCHEDULES, Library, Schedule
 from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty, shipped
 
 # Rows and classes; a block of 256 threads takes a row.
@@ -11,6 +11,7 @@ SIZES = [(1, 1), (3, 5), (4, 256), (5, 257), (2, 1000)]
 
 
 def emulated(
+    library: Library,
     student: Array,
     teacher: Array,
     temperature: float,
@@ -23,12 +24,12 @@ def emulated(
     loss, statistics = empty(rows), empty(4, rows, dtype=np.float64)
     grad_student = element.empty(rows, classes)
     shape = (element.code, rows, classes, temperature)
-    shipped().call(
+    library.call(
         "simclr_bench_distillation_forward",
         *(student, teacher, *shape, loss, statistics, None),
         schedule=schedule,
     )
-    shipped().call(
+    library.call(
         "simclr_bench_distillation_backward",
         *(grad, student, teacher, statistics, *shape, grad_student, None),
         schedule=schedule,
@@ -82,10 +83,10 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
     rows: int, classes: int, element: Element
 ) -> None:
     student, teacher, grad = case(element, rows, classes)
-    first = emulated(student, teacher, 2.0, grad, element, IN_ORDER)
+    first = emulated(shipped(), student, teacher, 2.0, grad, element, IN_ORDER)
     assert_close(first, student, teacher, 2.0, grad, element)
     for schedule in SCHEDULES[1:]:
-        again = emulated(student, teacher, 2.0, grad, element, schedule)
+        again = emulated(shipped(), student, teacher, 2.0, grad, element, schedule)
         assert all(a.tobytes() == b.tobytes() for a, b in zip(first, again, strict=True)), schedule
 
 
@@ -93,16 +94,18 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
 def test_other_temperatures(temperature: float) -> None:
     element = ELEMENTS[0]
     student, teacher, grad = case(element, 3, 300, seed=1)
-    results = emulated(student, teacher, temperature, grad, element, SCHEDULES[2])
+    results = emulated(shipped(), student, teacher, temperature, grad, element, SCHEDULES[2])
     assert_close(results, student, teacher, temperature, grad, element)
 
 
 def test_a_class_that_both_exclude_costs_nothing() -> None:
     element = ELEMENTS[0]
     student, teacher, grad = case(element, 2, 9, seed=2)
-    without = emulated(student[:, :8].copy(), teacher[:, :8].copy(), 1.0, grad, element, IN_ORDER)
+    without = emulated(
+        shipped(), student[:, :8].copy(), teacher[:, :8].copy(), 1.0, grad, element, IN_ORDER
+    )
     student[:, 8] = teacher[:, 8] = -np.inf
-    loss, gradient = emulated(student, teacher, 1.0, grad, element, IN_ORDER)
+    loss, gradient = emulated(shipped(), student, teacher, 1.0, grad, element, IN_ORDER)
     assert np.allclose(loss, without[0], rtol=1e-6, atol=0)
     assert (gradient[:, 8] == 0).all()
     assert np.allclose(gradient[:, :8], without[1], rtol=0, atol=1e-6)

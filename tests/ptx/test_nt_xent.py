@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from .emulator.library import IN_ORDER, SCHEDULES, Schedule
+from .emulator.library import IN_ORDER, SCHEDULES, Library, Schedule
 from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty, shipped
 
 # Pairs and dimensions. Blocks take 8 rows and 256 columns or dimensions: sizes on both sides.
@@ -29,7 +29,13 @@ class Reference(NamedTuple):
 
 
 def emulated(
-    z: Array, temperature: float, normalize: bool, grad: Array, element: Element, schedule: Schedule
+    library: Library,
+    z: Array,
+    temperature: float,
+    normalize: bool,
+    grad: Array,
+    element: Element,
+    schedule: Schedule,
 ) -> Results:
     """Forward and backward of z [N, D]: the first view's rows, then the second's."""
     n, dim = z.shape
@@ -38,7 +44,7 @@ def emulated(
     loss, statistics = empty(n), empty(3, n, dtype=np.float64)
     coefficients, grad_rows = empty(2, n), empty(n, dim)
     grad_z0, grad_z1 = element.empty(n // 2, dim), element.empty(n // 2, dim)
-    call, sizes = shipped().call, (n // 2, dim)
+    call, sizes = library.call, (n // 2, dim)
     call(
         "simclr_bench_unit_rows",
         *(z0, z1, element.code, *sizes, normalize, rows, columns, norms, None),
@@ -116,10 +122,10 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
 ) -> None:
     z, grad = case(element, pairs, dim)
     want = reference(element.exact(z), 0.2, True, grad.astype(np.float64))
-    first = emulated(z, 0.2, True, grad, element, IN_ORDER)
+    first = emulated(shipped(), z, 0.2, True, grad, element, IN_ORDER)
     assert_close(first, want, element)
     for schedule in SCHEDULES[1:]:
-        again = emulated(z, 0.2, True, grad, element, schedule)
+        again = emulated(shipped(), z, 0.2, True, grad, element, schedule)
         # The kernels promise results that are equal in every bit, whoever comes first.
         assert first.loss.tobytes() == again.loss.tobytes(), schedule
         assert first.gradient.tobytes() == again.gradient.tobytes(), schedule
@@ -132,7 +138,9 @@ def test_other_temperatures_and_rows_as_they_are(temperature: float, normalize: 
     z, grad = case(element, 7, 20, seed=1)
     z /= 10
     want = reference(element.exact(z), temperature, normalize, grad.astype(np.float64))
-    assert_close(emulated(z, temperature, normalize, grad, element, IN_ORDER), want, element)
+    assert_close(
+        emulated(shipped(), z, temperature, normalize, grad, element, IN_ORDER), want, element
+    )
 
 
 def test_a_row_of_zeros_has_no_direction() -> None:
@@ -140,7 +148,7 @@ def test_a_row_of_zeros_has_no_direction() -> None:
     z, grad = case(element, 5, 12, seed=2)
     z[3] = 0
     want = reference(element.exact(z), 0.5, True, grad.astype(np.float64))
-    results = emulated(z, 0.5, True, grad, element, SCHEDULES[2])
+    results = emulated(shipped(), z, 0.5, True, grad, element, SCHEDULES[2])
     assert_close(results, want, element)
 
 
@@ -148,4 +156,4 @@ def test_a_nan_reaches_every_loss() -> None:
     element = ELEMENTS[0]
     z, grad = case(element, 5, 12, seed=3)
     z[2, 7] = np.nan
-    assert np.isnan(emulated(z, 0.5, True, grad, element, IN_ORDER).loss).all()
+    assert np.isnan(emulated(shipped(), z, 0.5, True, grad, element, IN_ORDER).loss).all()

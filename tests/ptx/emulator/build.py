@@ -45,20 +45,39 @@ def nvcc_flags() -> list[str]:
     raise AssertionError("setup.py has no NVCC_FLAGS")
 
 
-def emulate(*sources: Path, defines: Sequence[str] = (), compute: str = "80") -> Library:
+# The kernels' stacks are the runtime's: the address sanitizer looks at what they point to only.
+_SANITIZERS = {
+    "": [],
+    "address": ["-fsanitize=address", "--param", "asan-stack=0"],
+    "thread": ["-fsanitize=thread"],
+}
+
+
+def emulate(
+    *sources: Path, defines: Sequence[str] = (), compute: str = "80", sanitizer: str = ""
+) -> Library:
+    """Loads what `build` makes of the same arguments."""
+    return Library(build(*sources, defines=defines, compute=compute, sanitizer=sanitizer))
+
+
+def build(
+    *sources: Path, defines: Sequence[str] = (), compute: str = "80", sanitizer: str = ""
+) -> Path:
     """A library with the launchers of these files; built once, then taken from build/ptx.
 
     Args:
         sources: .cu files.
         defines: Macros, as after -D.
         compute: The virtual architecture, such as "80" or "90a".
+        sanitizer: "address" or "thread": what watches the kernels, and only them. A process loads
+            such a library only if the sanitizer's own was loaded before all others.
 
     Raises:
         TranslationError: an instruction that the emulator does not know.
         subprocess.CalledProcessError: a compiler refused; its words are in stderr.
     """
     files = {path for source in sources for path in source.parent.glob("*.*")}
-    key = _key(files, [*map(str, sources), *defines, compute])
+    key = _key(files, [*map(str, sources), *defines, compute, sanitizer])
     library = _CACHE / key / "emulated.so"
     if not library.is_file():
         runtime = _runtime()
@@ -66,16 +85,17 @@ def emulate(*sources: Path, defines: Sequence[str] = (), compute: str = "80") ->
             objects = [
                 each
                 for number, source in enumerate(sources)
-                for each in _compile(source, folder / str(number), defines, compute)
+                for each in _compile(source, folder / str(number), defines, compute, sanitizer)
             ]
             # -Bsymbolic: our runtime's functions, not those of a CUDA that is loaded as well.
-            _run(
-                "g++", "-shared", "-Wl,-Bsymbolic", "-o", folder / library.name, *objects, *runtime
-            )
-    return Library(library)
+            link = ["g++", "-shared", "-Wl,-Bsymbolic"]
+            _run(*link, "-o", folder / library.name, *objects, *runtime)
+    return library
 
 
-def _compile(source: Path, folder: Path, defines: Sequence[str], compute: str) -> tuple[Path, Path]:
+def _compile(
+    source: Path, folder: Path, defines: Sequence[str], compute: str, sanitizer: str
+) -> tuple[Path, Path]:
     """The host code of a .cu file, and its kernels."""
     folder.mkdir()
     architecture = f"arch=compute_{compute},code=compute_{compute}"
@@ -92,7 +112,17 @@ def _compile(source: Path, folder: Path, defines: Sequence[str], compute: str) -
     except TranslationError as error:
         raise TranslationError(f"{source.name}: {error}") from None
     kernels = folder / "kernels.o"
-    _run("g++", *_TRANSLATED, "-I", _RUNTIME, "-c", translated, "-o", kernels)
+    _run(
+        "g++",
+        *_TRANSLATED,
+        *_SANITIZERS[sanitizer],
+        "-I",
+        _RUNTIME,
+        "-c",
+        translated,
+        "-o",
+        kernels,
+    )
     return host, kernels
 
 

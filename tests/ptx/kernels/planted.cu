@@ -24,6 +24,8 @@ enum Bug : int32_t {
   kTooManyForBarrier,
   kUpdateIsNotAtomic,
   kMisaligned,
+  kReadsPastTheEnd,
+  kBlocksRace,
   kBugs,
 };
 
@@ -35,11 +37,18 @@ __global__ void __launch_bounds__(kThreads)
   float sum = 0;
   for (int64_t begin = 0; begin < n; begin += kThreads) {
     const bool inside = begin + t < n;
-    const float mine = inside ? x[begin + t] : 0.0f;
+    float mine = 0;
+    if (bug == kReadsPastTheEnd) {
+      // volatile: nvcc must not move the load to where it is needed.
+      const float read = static_cast<const volatile float*>(x)[begin + t];
+      mine = inside ? read : 0.0f;
+    } else if (inside) {
+      mine = x[begin + t];
+    }
     if (bug != kUnwrittenShared || t < kThreads - 1) tile[t] = mine;
     if (bug == kUpdateIsNotAtomic) {
       *total = *total + mine;
-    } else {
+    } else if (blockIdx.x == 0) {
       atomicAdd(total, mine);
     }
     if (bug != kNoBarrierAfterWriting && (bug != kBarrierUnderDivergence || inside)) {
@@ -64,7 +73,8 @@ void launch(int wanted, const float* x, int64_t n, float* out, float* total, flo
   if constexpr (bug < kBugs) {
     if (bug != wanted) return launch<bug + 1>(wanted, x, n, out, total, first);
     const int bytes = kThreads * sizeof(float) - (bug == kSharedTooSmall ? 16 : 0);
-    tiles<bug><<<1, kThreads, bytes>>>(x, n, out, total, first);
+    // Two blocks write the same to the same place.
+    tiles<bug><<<bug == kBlocksRace ? 2 : 1, kThreads, bytes>>>(x, n, out, total, first);
   }
 }
 

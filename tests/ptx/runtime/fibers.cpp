@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "sanitizers.h"
+
 namespace ptx {
 namespace {
 
@@ -45,6 +47,10 @@ unsigned char* new_stack() {
   return static_cast<unsigned char*>(memory) + kGuardBytes;
 }
 
+// Contexts of the launch that runs. A block's are kept to its end: one that was used again would
+// make two blocks look like one after the other.
+std::vector<void*> contexts;
+
 }  // namespace
 
 unsigned char* stack_memory(size_t number) {
@@ -54,6 +60,10 @@ unsigned char* stack_memory(size_t number) {
 }
 
 void prepare(Stack& stack, void (*entry)()) {
+  if (watches_threads()) {
+    forget(stack.memory, kStackBytes);
+    contexts.push_back(stack.context = __tsan_create_fiber(0));
+  }
   void** top = reinterpret_cast<void**>(stack.memory + kStackBytes);
   *--top = nullptr;  // where entry would return to; also aligns the stack as a call does
   *--top = reinterpret_cast<void*>(entry);
@@ -61,6 +71,25 @@ void prepare(Stack& stack, void (*entry)()) {
   stack.pointer = top;
 }
 
-void switch_stack(Stack& from, Stack& to) { exchange(&from.pointer, to.pointer); }
+void forget(void* pages, size_t bytes) {
+  if (!watches_threads()) return;
+  mmap(pages, bytes, PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void begin_switching(Stack& process) {
+  if (watches_threads()) process.context = __tsan_get_current_fiber();
+}
+
+void end_switching() {
+  for (void* context : contexts) __tsan_destroy_fiber(context);
+  contexts.clear();
+}
+
+void switch_stack(Stack& from, Stack& to) {
+  constexpr unsigned kNoOrder = 1;  // the one does not happen before the other
+  if (watches_threads()) __tsan_switch_to_fiber(to.context, kNoOrder);
+  exchange(&from.pointer, to.pointer);
+}
 
 }  // namespace ptx

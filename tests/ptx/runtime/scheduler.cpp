@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "sanitizers.h"
 #include "waiting.h"
 
 namespace ptx {
@@ -55,6 +56,7 @@ int64_t new_budget() {
 void thread_main() {
   Fiber& fiber = *run.current;
   run.kernel->body(fiber, run.arguments);
+  give(&run);
   on_return(fiber);
   leave(fiber);
 }
@@ -62,6 +64,8 @@ void thread_main() {
 void start_block(Dim index) {
   run.block.index = index;
   // Unwritten shared memory reads as NaN, in every type of floating point.
+  forget(arena, sizeof arena);
+  forget(tokens, sizeof tokens);
   std::memset(arena, 0xff, run.block.shared_bytes);
   const Dim size = run.block.size;
   for (uint32_t i = 0; i < run.fibers.size(); ++i) {
@@ -147,7 +151,11 @@ bool run_grid(const Kernel& kernel, Dim grid, Dim block, uint32_t shared_bytes,
     }
   }
   put_in_order(blocks);
-  return std::all_of(blocks.begin(), blocks.end(), run_block);
+  begin_switching(run.scheduler);
+  const bool done = std::all_of(blocks.begin(), blocks.end(), run_block);
+  take(&run);  // the next launch comes after all of this one
+  end_switching();
+  return done;
 }
 
 // --- what translated code calls, on the stack of a thread

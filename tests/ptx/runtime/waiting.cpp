@@ -1,6 +1,11 @@
 #include "waiting.h"
 
+#include "sanitizers.h"
+
 namespace ptx {
+
+alignas(4096) unsigned char tokens[4096];
+
 namespace {
 
 Fiber& fiber_of(Thread& thread) { return static_cast<Fiber&>(thread); }
@@ -17,7 +22,15 @@ void release(Barrier& barrier) {
   for (Fiber* fiber : barrier.waiting) fiber->state = State::kReady;
   barrier.waiting.clear();
   barrier.arrived = 0;
+  ++barrier.turn;
 }
+
+// Two for each barrier, by turns: those who leave late must not take what others have given since.
+void* token_of(const Barrier& barrier) {
+  return &tokens[16 * (&barrier - run.barriers) + 8 * (barrier.turn % 2)];
+}
+
+void* token_of(const Warp& warp) { return &tokens[16 * 16 + 8 * (&warp - run.warps.data())]; }
 
 bool is_full(const Barrier& barrier) {
   const uint32_t alive = static_cast<uint32_t>(run.fibers.size()) - run.returned;
@@ -66,6 +79,7 @@ void leave(Fiber& fiber) { switch_stack(fiber.stack, run.scheduler); }
 void preempt(Thread& self) { leave(fiber_of(self)); }
 
 void on_return(Fiber& fiber) {
+  const Quiet quiet;
   fiber.state = State::kDone;
   ++run.returned;
   Warp& warp = run.warps[fiber.linear / 32];
@@ -86,7 +100,10 @@ void on_return(Fiber& fiber) {
 
 uint32_t block_barrier(Thread& self, const Site& site, uint32_t id, uint32_t threads,
                        Reduction reduction, bool value) {
+  const Quiet quiet;
   Barrier& barrier = arrive(self, site, id, threads);
+  void* const token = token_of(barrier);
+  give(token);
   // "and" counts the threads that say no.
   barrier.count += reduction == Reduction::kAnd ? !value : value;
   if (is_full(barrier)) {
@@ -98,17 +115,21 @@ uint32_t block_barrier(Thread& self, const Site& site, uint32_t id, uint32_t thr
     barrier.waiting.push_back(&fiber_of(self));
     wait(fiber_of(self), site);
   }
+  take(token);
   if (reduction == Reduction::kCount) return barrier.result;
   return reduction == Reduction::kAnd ? barrier.result == 0 : barrier.result != 0;
 }
 
 void block_arrive(Thread& self, const Site& site, uint32_t id, uint32_t threads) {
+  const Quiet quiet;
   Barrier& barrier = arrive(self, site, id, threads);
+  give(token_of(barrier));
   if (is_full(barrier)) release(barrier);
 }
 
 void warp_rendezvous(Thread& self, const Site& site, uint32_t mask, void* argument, Combine combine,
                      bool anywhere) {
+  const Quiet quiet;
   Fiber& fiber = fiber_of(self);
   Warp& warp = run.warps[self.linear / 32];
   const uint32_t bit = 1u << self.lane;
@@ -133,12 +154,15 @@ void warp_rendezvous(Thread& self, const Site& site, uint32_t mask, void* argume
   Meeting& meeting = warp.meetings[number];
   meeting.lanes[self.lane] = argument;
   meeting.arrived |= bit;
+  // A warp barrier orders memory, and may be met from anywhere; shuffles and votes do neither.
+  if (anywhere) give(token_of(warp));
   if (is_complete(meeting, warp)) {
     finish(warp, number);
     preempt(self);
   } else {
     wait(fiber, site);
   }
+  if (anywhere) take(token_of(warp));
 }
 
 }  // namespace ptx

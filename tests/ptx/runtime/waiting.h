@@ -23,6 +23,7 @@ struct Barrier {
   const Site* site = nullptr;
   uint32_t arrived = 0, threads = 0, count = 0;
   uint32_t result = 0;
+  uint32_t turn = 0;  // how often it was full
 };
 
 // Lanes of a warp that wait for each other.
@@ -52,6 +53,9 @@ struct Run {
 };
 
 extern Run run;
+
+// Where threads give and take, for the thread sanitizer: a page that each block has anew.
+extern unsigned char tokens[4096];
 
 // Gives the processor back to the scheduler.
 void leave(Fiber& fiber);

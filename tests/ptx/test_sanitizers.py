@@ -1,0 +1,75 @@
+"""Kernels under the address and the thread sanitizer: bugs that change no value.
+
+A stated subset: every shipped kernel in one small ragged case per dtype, and the planted bugs.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .emulator.build import ROOT, build
+from .shipped import SOURCES
+from .test_planted import SOURCE as PLANTED
+
+OPTIONS = {
+    # Python keeps much until it exits; and it is not the program that was linked.
+    "address": {"ASAN_OPTIONS": "detect_leaks=0"},
+    "thread": {"TSAN_OPTIONS": "report_thread_leaks=0"},
+}
+LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
+
+
+def watched(sanitizer: str, case: str) -> tuple[int, str]:
+    """Exit code and output of a process that runs a case."""
+    sources = SOURCES if case == "shipped" else [PLANTED]
+    library = build(*sources, sanitizer=sanitizer)
+    command = ["g++", f"-print-file-name={LIBRARIES[sanitizer]}"]
+    preload = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert Path(preload).is_file(), f"g++ comes without {LIBRARIES[sanitizer]}"
+    environment = {**os.environ, "LD_PRELOAD": preload, **OPTIONS[sanitizer]}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.ptx.sanitized", str(library), case],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def line_of(text: str) -> str:
+    """Where a text stands in the planted kernel, as sanitizers write it."""
+    lines = PLANTED.read_text().splitlines()
+    return f"planted.cu:{next(i for i, line in enumerate(lines, 1) if text in line)}"
+
+
+@pytest.mark.parametrize("sanitizer", LIBRARIES)
+@pytest.mark.parametrize("case", ["shipped", "kNone"])
+def test_right_kernels_are_left_in_peace(case: str, sanitizer: str) -> None:
+    code, output = watched(sanitizer, case)
+    assert code == 0, output
+    assert "done" in output and "Sanitizer" not in output, output
+
+
+def test_a_read_past_the_end_is_seen() -> None:
+    code, output = watched("address", "kReadsPastTheEnd")
+    assert code != 0
+    assert "heap-buffer-overflow" in output and line_of("const volatile float*") in output, output
+
+
+@pytest.mark.parametrize(
+    ("bug", "text"),
+    [
+        ("kUpdateIsNotAtomic", "*total = *total + mine;"),
+        ("kNoBarrierAfterWriting", "tile[(t + s) % kThreads]"),
+        ("kNoBarrierBeforeWriting", "tile[(t + s) % kThreads]"),
+        ("kBlocksRace", "out[t] = sum;"),
+    ],
+)
+def test_a_race_is_seen(bug: str, text: str) -> None:
+    code, output = watched("thread", bug)
+    assert code != 0
+    assert "data race" in output and line_of(text) in output, output
