@@ -1,7 +1,8 @@
 """Runs emulated kernels in a process that a sanitizer watches; test_sanitizers.py starts it.
 
 python -m tests.ptx.sanitized LIBRARY shipped      every shipped kernel, in small ragged cases
-python -m tests.ptx.sanitized LIBRARY BUG          kernels/planted.cu with a bug
+python -m tests.ptx.sanitized LIBRARY planted BUG  kernels/planted.cu with a bug
+python -m tests.ptx.sanitized LIBRARY tensor BUG   kernels/tensor.cu with a bug
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from . import test_distillation as distillation
 from . import test_nt_xent as nt_xent
 from . import test_planted as planted
+from . import test_tensor as tensor
 from .emulator.library import IN_ORDER, Library
 from .shipped import ELEMENTS
 
@@ -27,12 +29,14 @@ def run_shipped(library: Library) -> None:
 
 
 def main() -> None:
-    path, case = sys.argv[1:]
+    path, case, *bug = sys.argv[1:]
     library = Library(Path(path))
     if case == "shipped":
         run_shipped(library)
+    elif case == "planted":
+        print("verdict:", planted.verdict(library, bug[0], IN_ORDER))
     else:
-        print("verdict:", planted.verdict(library, case, IN_ORDER))
+        print("right:", tensor.is_right(library, bug[0], IN_ORDER))
     print("done")
 
 

@@ -13,6 +13,7 @@ import pytest
 from .emulator.build import ROOT, build
 from .shipped import SOURCES
 from .test_planted import SOURCE as PLANTED
+from .test_tensor import SOURCE as TENSOR
 
 OPTIONS = {
     # Python keeps much until it exits; and it is not the program that was linked.
@@ -22,16 +23,16 @@ OPTIONS = {
 LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 
 
-def watched(sanitizer: str, case: str) -> tuple[int, str]:
-    """Exit code and output of a process that runs a case."""
-    sources = SOURCES if case == "shipped" else [PLANTED]
+def watched(sanitizer: str, *case: str) -> tuple[int, str]:
+    """Exit code and output of a process that runs a case of sanitized.py."""
+    sources = {"shipped": SOURCES, "planted": [PLANTED], "tensor": [TENSOR]}[case[0]]
     library = build(*sources, sanitizer=sanitizer)
     command = ["g++", f"-print-file-name={LIBRARIES[sanitizer]}"]
     preload = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert Path(preload).is_file(), f"g++ comes without {LIBRARIES[sanitizer]}"
     environment = {**os.environ, "LD_PRELOAD": preload, **OPTIONS[sanitizer]}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.ptx.sanitized", str(library), case],
+        [sys.executable, "-m", "tests.ptx.sanitized", str(library), *case],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -47,15 +48,15 @@ def line_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("sanitizer", LIBRARIES)
-@pytest.mark.parametrize("case", ["shipped", "kNone"])
+@pytest.mark.parametrize("case", ["shipped", "planted kNone", "tensor kNone"])
 def test_right_kernels_are_left_in_peace(case: str, sanitizer: str) -> None:
-    code, output = watched(sanitizer, case)
+    code, output = watched(sanitizer, *case.split())
     assert code == 0, output
     assert "done" in output and "Sanitizer" not in output, output
 
 
 def test_a_read_past_the_end_is_seen() -> None:
-    code, output = watched("address", "kReadsPastTheEnd")
+    code, output = watched("address", "planted", "kReadsPastTheEnd")
     assert code != 0
     assert "heap-buffer-overflow" in output and line_of("const volatile float*") in output, output
 
@@ -70,6 +71,12 @@ def test_a_read_past_the_end_is_seen() -> None:
     ],
 )
 def test_a_race_is_seen(bug: str, text: str) -> None:
-    code, output = watched("thread", bug)
+    code, output = watched("thread", "planted", bug)
     assert code != 0
     assert "data race" in output and line_of(text) in output, output
+
+
+def test_a_race_with_an_asynchronous_copy_is_seen() -> None:
+    code, output = watched("thread", "tensor", "kNoBarrier")
+    assert code != 0
+    assert "data race" in output and "tensor.cu:" in output, output

@@ -74,7 +74,7 @@ def build(
 
     Raises:
         TranslationError: an instruction that the emulator does not know.
-        subprocess.CalledProcessError: a compiler refused; its words are in stderr.
+        RuntimeError: a compiler refused; with its words.
     """
     files = {path for source in sources for path in source.parent.glob("*.*")}
     key = _key(files, [*map(str, sources), *defines, compute, sanitizer])
@@ -173,4 +173,7 @@ def _key(files: set[Path], words: list[str]) -> str:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)}\n{done.stderr[:4000]}")

@@ -126,6 +126,8 @@ class Operation:
             return f"get<{cpp}>(uint64_t{{0x{match[1]}u}})"
         if match := re.fullmatch(r"(-?)(0[xX][0-9a-fA-F]+|\d+)U?", operand):
             number = int(match[1] + match[2], 0)
+            if type == "pred":
+                return "true" if number else "false"
             return f"get<{cpp}>(uint64_t{{{number % 2**64}u}})"
         address = self._sum(operand)
         return f"get<{cpp}>(uint64_t{{{address.base} + {address.offset}}})"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from . import arithmetic, control, conversion, memory
+from . import arithmetic, control, conversion, memory, tensor
 from .operation import Operation, cpp_type
 from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register, read
 
@@ -12,13 +12,16 @@ _TABLE: dict[str, Callable[[Operation], str]] = {
     **control.TABLE,
     **conversion.TABLE,
     **memory.TABLE,
+    **tensor.TABLE,
 }
 
 _HEADER = """\
 // Written by tests/ptx/emulator/translate.py.
 #include "arithmetic.h"
+#include "async.h"
 #include "conversion.h"
 #include "memory.h"
+#include "tensor.h"
 #include "values.h"
 #include "warp.h"
 

@@ -19,8 +19,6 @@ unsigned char arena[kArenaBytes];
 
 Run run;
 
-namespace {
-
 // splitmix64: the same schedule for a seed everywhere.
 uint64_t random_below(uint64_t bound) {
   run.random += 0x9e3779b97f4a7c15;
@@ -29,6 +27,8 @@ uint64_t random_below(uint64_t bound) {
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
   return (x ^ (x >> 31)) % bound;
 }
+
+namespace {
 
 template <typename item_t>
 void put_in_order(std::vector<item_t>& items) {
@@ -75,6 +75,8 @@ void start_block(Dim index) {
     fiber.lane = i % 32;
     fiber.block = &run.block;
     fiber.state = State::kReady;
+    fiber.groups.clear();
+    fiber.open_group.clear();
     fiber.stack.memory = stack_memory(i);
     prepare(fiber.stack, thread_main);
   }

@@ -20,6 +20,9 @@ extern Schedule schedule;
 // What went wrong since it was last cleared; empty: nothing. The first message wins.
 extern std::string error;
 
+// A number below `bound` from the schedule's seed.
+uint64_t random_below(uint64_t bound);
+
 // Runs all blocks; false, with a message in `error`, when one fails.
 bool run_grid(const Kernel& kernel, Dim grid, Dim block, uint32_t shared_bytes,
               const unsigned char* const* arguments);

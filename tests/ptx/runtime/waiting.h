@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "async.h"
 #include "device.h"
 #include "fibers.h"
 
@@ -15,6 +16,9 @@ struct Fiber : Thread {
   Stack stack;
   State state = State::kReady;
   const Site* waits_at = nullptr;
+  // Asynchronous copies that have not landed: by group, and those of no group yet.
+  std::vector<std::vector<Copy>> groups;
+  std::vector<Copy> open_group;
 };
 
 // Threads that wait at one of the sixteen barriers of a block.
