@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ptx.emulator.nvcc import why_not
+from tests.ptx.emulator.nvcc import find_nvcc, why_not
 
 pytest_plugins = ["tests.command", "benchmarks.options"]
 
@@ -20,7 +20,9 @@ collect_ignore = ["tests/ptx"] if NO_EMULATOR else []
 
 
 def pytest_report_header() -> str:
-    return f"PTX emulator: {f'tests/ptx not collected: {NO_EMULATOR}' if NO_EMULATOR else 'yes'}"
+    return (
+        f"PTX emulator: {f'tests/ptx not collected: {NO_EMULATOR}' if NO_EMULATOR else find_nvcc()}"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

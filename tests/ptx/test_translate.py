@@ -46,6 +46,9 @@ def refusal(body: str = "", outside: str = "") -> str:
         "ld.global.v8.b32 {%r1, %r2}, [%rd1];",
         "atom.global.add.noftz.f16 %r1, [%rd1], %r2;",
         "shfl.sync.bfly.b64 %rd1, %rd2, 1, 31, -1;",
+        "cp.async.cg.shared.global [%r1], [%rd1], 8;",
+        "ldmatrix.sync.aligned.m8n8.x4.b16 {%r1, %r2, %r3, %r1}, [%rd1];",
+        "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {%r1,%r2}, {%r1,%r2}, {%r3}, {%r1,%r2};",
     ],
 )
 def test_an_unknown_instruction_stops_the_translation(instruction: str) -> None:

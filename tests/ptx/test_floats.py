@@ -1,170 +1,15 @@
-"""Single instructions against numpy: random operands, and the edges of every type."""
+"""Single floating-point instructions against numpy and fractions."""
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from .emulator.build import emulate
-from .emulator.library import Library
-from .exact import elementwise, flush, fma_towards, signed
+from .exact import flush, fma_towards
+from .instructions import assert_same, f32, f64, instructions, run, u16, u32, u64
 from .shipped import Array
 
-KERNELS = Path(__file__).parent / "kernels"
 Reference = Callable[[Array, Array, Array], Array]
-
-
-@cache
-def instructions() -> Library:
-    return emulate(KERNELS / "instructions.cu")
-
-
-INTEGER_EDGES = (0, 1, 2, 3, 7, 31, 32, 33, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF)
-FLOAT_EDGES = [0.0, 0.5, 1.0, 1 + 2.0**-23, 1.5, 2.5, 3.0, 1e-45, 1e-39, 2.0**-126, 2.0**-25]
-FLOAT_EDGES += [2.0**-14, 6.1e-5, 65504.0, 65519.0, 65520.0, 2.0**31, 2.0**32, 2.0**63, 3.3e38]
-FLOAT_EDGES += [float(np.finfo(np.float32).max), np.inf, np.nan]
-
-
-def operands(dtype: type, rng: np.random.Generator) -> list[Array]:
-    """Two arrays: every edge with every edge, random bits, random numbers of like size."""
-    width = 8 * np.dtype(dtype).itemsize
-    edges: Array
-    bits: Array = rng.integers(0, 1 << width, (2, 500), f"uint{width}")
-    numbers: Array = rng.integers(0, 256, (2, 500), f"uint{width}")
-    if np.issubdtype(dtype, np.floating):
-        edges = np.array(FLOAT_EDGES, dtype)
-        edges = np.concatenate([edges, -edges])
-        bits, numbers = bits.view(dtype), rng.normal(0, 1, (2, 500)).astype(dtype)
-    else:
-        top = [1 << (width - 1), (1 << (width - 1)) - 1, (1 << width) - 1, (1 << width) - 2]
-        edges = np.array([e for e in (*INTEGER_EDGES, *top) if e < 1 << width], dtype)
-    pairs = np.stack([grid.ravel() for grid in np.meshgrid(edges, edges)])
-    joined = np.concatenate([pairs, bits, numbers], axis=1)
-    return [np.ascontiguousarray(row) for row in joined]
-
-
-def run(name: str, out: type, in_: type, third: type, *, small_third: bool = False) -> list[Array]:
-    """What an instruction makes of the operands: [result, a, b, c]."""
-    rng = np.random.default_rng(len(name))
-    a, b = operands(in_, rng)
-    c = operands(third, rng)[1]
-    c = np.resize(rng.permutation(c), a.shape)
-    if small_third:
-        c = rng.integers(0, 70, a.shape).astype(third)
-    result: Array = np.zeros(a.shape, out)
-    instructions().call(name, a, b, c, result, a.size)
-    return [result, a, b, c]
-
-
-def assert_same(result: Array, want: Array, *, signs: bool = True) -> None:
-    """Equal in every bit, but for the bits of a NaN."""
-    assert result.dtype == want.dtype
-    nan = np.isnan(want) if np.issubdtype(want.dtype, np.floating) else np.zeros(want.shape, bool)
-    if nan.any():
-        assert np.isnan(result[nan]).all()
-    assert (result[~nan] == want[~nan]).all()
-    if signs and np.issubdtype(want.dtype, np.floating):
-        assert (np.signbit(result[~nan]) == np.signbit(want[~nan])).all()
-
-
-u16, u32, u64, f32, f64 = np.uint16, np.uint32, np.uint64, np.float32, np.float64
-
-
-def s(value: int, bits: int = 32) -> int:
-    return signed(value, bits)
-
-
-def divided(a: int, b: int) -> int:
-    """Towards zero."""
-    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
-
-
-def permuted(a: int, b: int, c: int) -> int:
-    data = (a | b << 32).to_bytes(8, "little")
-    chosen = [(data[c >> 4 * i & 7], c >> 4 * i & 8) for i in range(4)]
-    return int.from_bytes(bytes(0xFF * (x >> 7) if sign else x for x, sign in chosen), "little")
-
-
-def extracted(a: int, position: int, length: int) -> int:
-    """Bits of a signed number without end: past the highest come its copies."""
-    return signed(s(a) >> min(position, 32), length) if length else 0
-
-
-# Name: types of result, first two and third operand; the function of Python integers.
-INTEGERS: dict[str, tuple[type, type, type, Callable[[int, int, int], int]]] = {
-    "add_s32": (u32, u32, u32, lambda a, b, c: a + b),
-    "add_u64": (u64, u64, u64, lambda a, b, c: a + b),
-    "add_s16": (u16, u16, u16, lambda a, b, c: a + b),
-    "sub_s32": (u32, u32, u32, lambda a, b, c: a - b),
-    "sub_s64": (u64, u64, u64, lambda a, b, c: a - b),
-    "mul_lo_s32": (u32, u32, u32, lambda a, b, c: a * b),
-    "mul_lo_u16": (u16, u16, u16, lambda a, b, c: a * b),
-    "mul_lo_s64": (u64, u64, u64, lambda a, b, c: a * b),
-    "mul_hi_s32": (u32, u32, u32, lambda a, b, c: s(a) * s(b) >> 32),
-    "mul_hi_u32": (u32, u32, u32, lambda a, b, c: a * b >> 32),
-    "mul_hi_u64": (u64, u64, u64, lambda a, b, c: a * b >> 64),
-    "mul_wide_s32": (u64, u32, u32, lambda a, b, c: s(a) * s(b)),
-    "mul_wide_u32": (u64, u32, u32, lambda a, b, c: a * b),
-    "mul_wide_s16": (u32, u16, u16, lambda a, b, c: s(a, 16) * s(b, 16)),
-    "mad_lo_s32": (u32, u32, u32, lambda a, b, c: a * b + c),
-    "mad_wide_u32": (u64, u32, u64, lambda a, b, c: a * b + c),
-    "div_s32": (u32, u32, u32, lambda a, b, c: divided(s(a), s(b)) if b else -1),
-    "div_u64": (u64, u64, u64, lambda a, b, c: a // b if b else -1),
-    "rem_s32": (u32, u32, u32, lambda a, b, c: s(a) - s(b) * divided(s(a), s(b)) if b else a),
-    "rem_u32": (u32, u32, u32, lambda a, b, c: a % b if b else a),
-    "min_s32": (u32, u32, u32, lambda a, b, c: min(s(a), s(b))),
-    "max_u32": (u32, u32, u32, lambda a, b, c: max(a, b)),
-    "max_s64": (u64, u64, u64, lambda a, b, c: max(s(a, 64), s(b, 64))),
-    "abs_s32": (u32, u32, u32, lambda a, b, c: abs(s(a))),
-    "neg_s32": (u32, u32, u32, lambda a, b, c: -a),
-    "neg_s64": (u64, u64, u64, lambda a, b, c: -a),
-    "and_b32": (u32, u32, u32, lambda a, b, c: a & b),
-    "or_b64": (u64, u64, u64, lambda a, b, c: a | b),
-    "xor_b16": (u16, u16, u16, lambda a, b, c: a ^ b),
-    "not_b32": (u32, u32, u32, lambda a, b, c: ~a),
-    "shl_b32": (u32, u32, u32, lambda a, b, c: a << min(c, 64)),
-    "shl_b64": (u64, u64, u32, lambda a, b, c: a << min(c, 64)),
-    "shr_u32": (u32, u32, u32, lambda a, b, c: a >> c),
-    "shr_s32": (u32, u32, u32, lambda a, b, c: s(a) >> c),
-    "shr_s64": (u64, u64, u32, lambda a, b, c: s(a, 64) >> c),
-    "shf_l_wrap": (u32, u32, u32, lambda a, b, c: (b << 32 | a) << c % 32 >> 32),
-    "shf_r_clamp": (u32, u32, u32, lambda a, b, c: (b << 32 | a) >> min(c, 32)),
-    "popc_b64": (u32, u64, u64, lambda a, b, c: a.bit_count()),
-    "clz_b32": (u32, u32, u32, lambda a, b, c: 32 - a.bit_length()),
-    "clz_b64": (u32, u64, u64, lambda a, b, c: 64 - a.bit_length()),
-    "brev_b32": (u32, u32, u32, lambda a, b, c: int(f"{a:032b}"[::-1], 2)),
-    "bfe_u32": (u32, u32, u32, lambda a, b, c: (a >> 5) % (1 << c)),
-    "bfe_s32": (u32, u32, u32, lambda a, b, c: extracted(a, c, 11)),
-    "bfi_b32": (
-        u32, u32, u32,
-        lambda a, b, c: b & ~(0x1FF << c) | (a & 0x1FF) << c,
-    ),
-    "prmt_b32": (u32, u32, u32, permuted),
-    "lop3_b32": (u32, u32, u32, lambda a, b, c: a & b | ~a & c),
-    "pack_b64": (u64, u32, u32, lambda a, b, c: b << 32 | a),
-    "pack_b32": (u32, u16, u16, lambda a, b, c: b << 16 | a),
-    "unpack_b64": (u32, u64, u64, lambda a, b, c: a >> 32),
-    "setp_lt_s32": (u32, u32, u32, lambda a, b, c: s(a) < s(b)),
-    "setp_lt_u32": (u32, u32, u32, lambda a, b, c: a < b),
-    "setp_hs_u64": (u32, u64, u32, lambda a, b, c: a >= b),
-    "setp_gt_or": (u32, u32, u32, lambda a, b, c: s(a) > s(b) or c == 0),
-    "cvt_s64_s32": (u64, u32, u32, lambda a, b, c: s(a)),
-    "cvt_u32_u64": (u32, u64, u64, lambda a, b, c: a),
-    "cvt_s32_s8": (u32, u32, u32, lambda a, b, c: s(a, 8)),
-    "cvt_u32_u8": (u32, u32, u32, lambda a, b, c: a % 256),
-    "cvt_sat_s32_s64": (u32, u64, u64, lambda a, b, c: min(max(s(a, 64), -(2**31)), 2**31 - 1)),
-}  # fmt: skip
-# Instructions whose third operand counts bits.
-COUNTS = ("shl", "shr", "shf", "bfe", "bfi")
-
-
-@pytest.mark.parametrize("name", INTEGERS)
-def test_integers(name: str) -> None:
-    out, in_, third, function = INTEGERS[name]
-    result, a, b, c = run(name, out, in_, third, small_third=name.startswith(COUNTS))
-    assert_same(result, elementwise(function, 8 * result.itemsize, a, b, c))
 
 
 def minimum(a: Array, b: Array) -> Array:
@@ -300,6 +145,10 @@ def test_an_exact_zero_is_negative_only_when_rounding_down() -> None:
         operands = np.array([[2.0], [3.0], [-6.0]], f32)
         instructions().call(name, *operands, result, 1)
         assert result[0] == 0 and np.signbit(result[0]) == negative, name
+
+
+# Instructions with a test of their own.
+ALONE = ("cvt_rz_f32_f64", "rcp_ftz_f64")
 
 
 def test_doubles_are_cut_towards_zero() -> None:
