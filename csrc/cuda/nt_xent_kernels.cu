@@ -1,5 +1,5 @@
 // NT-Xent from raw embeddings on CUDA, forward and backward (SimCLR, arXiv:2002.05709, Eq. 1).
-// Formulas, gradient and notation: csrc/cpu/nt_xent.cpp, which this follows.
+// Formulas, gradient and notation: csrc/cpu/contrast.cpp, which this follows.
 //
 //   in    z0, z1 [B, D]   float32, float16 or bfloat16; N = 2B rows
 //   out   loss [N] float32, statistics [3, N] float64; gradients in the dtype of the inputs
