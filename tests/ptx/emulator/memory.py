@@ -27,18 +27,21 @@ def memory(op: Operation, operand: str, space: str, size: int) -> str:
     return f"{function}(self, {op.site}, {where}, {size})"
 
 
-def _elements(op: Operation) -> int:
-    return {"v2": 2, "v4": 4, "": 1}[op.choice("v2", "v4")]
+def _access(op: Operation, operand: str) -> tuple[str, str, list[str]]:
+    """Of ld and st: the type, the address space, and the registers or values of the operand."""
+    type = op.type()
+    count = {"v2": 2, "v4": 4, "": 1}[op.choice("v2", "v4")]
+    space = op.space()
+    _take_what_changes_nothing(op)
+    elements = op.vector(operand)
+    if len(elements) != count:
+        raise op.refuse()
+    return type, space, elements
 
 
 def _load(op: Operation) -> str:
-    type = op.type()
-    count = _elements(op)
-    space = op.space()
-    _take_what_changes_nothing(op)
-    to = op.vector(op.operands[0])
-    if len(to) != count:
-        raise op.refuse()
+    type, space, to = _access(op, op.operands[0])
+    count = len(to)
     cpp = cpp_type(type)
     if space == "param":
         address = op.address(op.operands[1], space)
@@ -55,17 +58,10 @@ def _load(op: Operation) -> str:
 
 
 def _store(op: Operation) -> str:
-    type = op.type()
-    count = _elements(op)
-    space = op.space()
-    _take_what_changes_nothing(op)
-    values = op.vector(op.operands[1])
-    if len(values) != count:
-        raise op.refuse()
-    cpp = cpp_type(type)
-    where = memory(op, op.operands[0], space, count * SIZES[type])
+    type, space, values = _access(op, op.operands[1])
+    where = memory(op, op.operands[0], space, len(values) * SIZES[type])
     elements = ", ".join(op.value(each, type) for each in values)
-    return f"store<{cpp}, {count}>({where}, {{{{{elements}}}}});"
+    return f"store<{cpp_type(type)}, {len(values)}>({where}, {{{{{elements}}}}});"
 
 
 # The new value, of the old one x and the operands a and b; and the types that have it.
