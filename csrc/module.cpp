@@ -45,4 +45,7 @@ PYBIND11_MODULE(_C, m) {
         "What this machine can run, from the plainest.");
   m.def("set_cpu_capability", &simclr_bench::set_cpu_capability,
         "Makes the CPU kernels use another instruction set; raises ValueError if it cannot be.");
+  m.def("rows_to_cut", &simclr_bench::rows_to_cut,
+        "From how many rows on AMX computes float32 in parts.");
+  m.def("set_rows_to_cut", &simclr_bench::set_rows_to_cut, "Sets it.");
 }

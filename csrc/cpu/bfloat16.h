@@ -3,11 +3,14 @@
 //
 // A product is 32 x 32 and as deep as asked, in steps of 32:
 //
-//   a   a step is [32 rows][32 of the depth]
-//   b   a step is [16 pairs of the depth][32 columns][2]
+//   a   a step is [kA parts][32 rows][32 of the depth]
+//   b   a step is [kB parts][16 pairs of the depth][32 columns][2]
 //
 // as the two instruction sets want it that multiply pairs of bfloat16: AMX, 16 rows by 16 columns
-// at a time in a tile of registers, and AVX-512, a row by 16 columns.
+// at a time in a tile of registers, and AVX-512, a row by 16 columns. The parts of a number, of
+// which each is 2^-8 of the one before or less, add up to it; three make a float. Products of parts
+// p and q with p + q of the most parts or more are left out: they would be below the rounding of
+// the sums.
 
 #pragma once
 
@@ -54,6 +57,14 @@ SIMCLR_BENCH_INLINE Vec<float> to_float(Halves v) {
   return reinterpret_cast<Vec<float>>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(part), 16));
 }
 
+// The next part of 32 numbers, which keep what is left.
+SIMCLR_BENCH_INLINE Halves take_part(Vec<float>& first, Vec<float>& second) {
+  const Halves part = to_bfloat16(first, second);
+  first -= to_float<0>(part);
+  second -= to_float<1>(part);
+  return part;
+}
+
 // a0 b0 a1 b1 ...: of lanes 0 to 15, or of the upper half.
 template <int half>
 SIMCLR_BENCH_INLINE Words paired(Halves a, Halves b) {
@@ -68,7 +79,7 @@ SIMCLR_BENCH_INLINE Words paired(Halves a, Halves b) {
 // Uses AMX's registers of the thread while it lives: sums in 0 to 3, operands in 4 to 7.
 class TileProduct {
  public:
-  static constexpr bool kFasterThanMemory = true;
+  static constexpr bool kInTiles = true;
 
   TileProduct() {
     struct alignas(64) {
@@ -87,16 +98,20 @@ class TileProduct {
   SIMCLR_BENCH_INLINE void start(float*) {
     asm volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" ::);
   }
-  SIMCLR_BENCH_INLINE void add(const Bits* a, int64_t a_step, const Bits* b, int64_t steps,
-                               float*) {
+  // Steps lie a_step and b_step elements apart.
+  template <int kA, int kB>
+  SIMCLR_BENCH_INLINE void add(const Bits* a, int64_t a_step, const Bits* b, int64_t b_step,
+                               int64_t steps, float*) {
+    // The small products first: what they are rounded by is small then.
+    if constexpr (kA + kB > 2) {
+      for (int64_t step = 0; step < steps; ++step) {
+        add_small<kA, kB>(a + step * a_step, b + step * b_step);
+      }
+    }
     for (int64_t step = 0; step < steps; ++step) {
-      read<4>(a + step * a_step, 64);
-      read<6>(b + step * kStepElements, 128);
-      read<7>(b + step * kStepElements + 32, 128);
-      read<5>(a + step * a_step + 16 * 32, 64);
-      asm volatile(
-          "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\ttdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
-          "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\ttdpbf16ps %%tmm7, %%tmm5, %%tmm3" ::);
+      read_a(a + step * a_step);
+      read_b(b + step * b_step);
+      multiply();
     }
   }
   // The sums [32, 32].
@@ -108,6 +123,43 @@ class TileProduct {
   }
 
  private:
+  // One step of all products but those of the first parts. From one to the next only one operand
+  // changes.
+  template <int kA, int kB>
+  SIMCLR_BENCH_INLINE void add_small(const Bits* a, const Bits* b) {
+    static_assert((kA == 3 && kB == 3) || kA + kB == 3);
+    if constexpr (kA == 3) {
+      read_a(a + 2 * kStepElements);
+      read_b(b);
+      multiply();
+      read_a(a + kStepElements);
+      multiply();
+      read_b(b + kStepElements);
+      multiply();
+      read_a(a);
+      multiply();
+      read_b(b + 2 * kStepElements);
+    } else {
+      read_a(a + (kA - 1) * kStepElements);
+      read_b(b + (kB - 1) * kStepElements);
+    }
+    multiply();
+  }
+
+  SIMCLR_BENCH_INLINE void read_a(const Bits* a) {
+    read<4>(a, 64);
+    read<5>(a + 16 * 32, 64);
+  }
+  SIMCLR_BENCH_INLINE void read_b(const Bits* b) {
+    read<6>(b, 128);
+    read<7>(b + 32, 128);
+  }
+  SIMCLR_BENCH_INLINE void multiply() {
+    asm volatile(
+        "tdpbf16ps %%tmm6, %%tmm4, %%tmm0\n\ttdpbf16ps %%tmm7, %%tmm4, %%tmm1\n\t"
+        "tdpbf16ps %%tmm6, %%tmm5, %%tmm2\n\ttdpbf16ps %%tmm7, %%tmm5, %%tmm3" ::);
+  }
+
   template <int tile>
   static SIMCLR_BENCH_INLINE void read(const Bits* from, int64_t stride) {
     asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(tile) : "memory");
@@ -122,13 +174,15 @@ class TileProduct {
 // The sums stay in memory between calls.
 class VectorProduct {
  public:
-  static constexpr bool kFasterThanMemory = false;
+  static constexpr bool kInTiles = false;
 
   SIMCLR_BENCH_INLINE void start(float* sums) {
     for (int64_t i = 0; i < kSide * kSide; i += 16) store(sums + i, Vec<float>{});
   }
-  SIMCLR_BENCH_INLINE void add(const Bits* a, int64_t a_step, const Bits* b, int64_t steps,
-                               float* sums) {
+  template <int kA, int kB>
+  SIMCLR_BENCH_INLINE void add(const Bits* a, int64_t a_step, const Bits* b, int64_t b_step,
+                               int64_t steps, float* sums) {
+    static_assert(kA == 1 && kB == 1);
     constexpr int64_t kRows = 8;
     for (int64_t row = 0; row < kSide; row += kRows) {
       __m512 block[kRows][2];
@@ -140,7 +194,7 @@ class VectorProduct {
       for (int64_t step = 0; step < steps; ++step) {
         const Bits* rows = a + step * a_step + row * 32;
         for (int64_t pair = 0; pair < 16; ++pair) {
-          const Bits* columns = b + step * kStepElements + pair * 64;
+          const Bits* columns = b + step * b_step + pair * 64;
           const __m512bh left = vector_at<__m512bh>(columns);
           const __m512bh right = vector_at<__m512bh>(columns + 32);
 #pragma GCC unroll 8

@@ -65,6 +65,8 @@ std::atomic<int>& current() {
   return capability;
 }
 
+std::atomic<int64_t> enough_rows_to_cut{2048};
+
 }  // namespace
 
 Capability cpu_capability() { return static_cast<Capability>(current().load()); }
@@ -83,5 +85,9 @@ void set_cpu_capability(const std::string& name) {
   }
   current().store(static_cast<int>(found - supported.begin()));
 }
+
+int64_t rows_to_cut() { return enough_rows_to_cut.load(); }
+
+void set_rows_to_cut(int64_t rows) { enough_rows_to_cut.store(rows); }
 
 }  // namespace simclr_bench

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,5 +22,10 @@ std::string cpu_capability_name();
 
 // Makes the kernels use `name` from now on; throws std::invalid_argument if this machine cannot.
 void set_cpu_capability(const std::string& name);
+
+// With "amx", from how many rows on the contrastive losses cut float32 into parts in bfloat16. To
+// cut fewer takes longer than their products save; tests do it all the same.
+int64_t rows_to_cut();
+void set_rows_to_cut(int64_t rows);
 
 }  // namespace simclr_bench

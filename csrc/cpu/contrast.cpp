@@ -171,8 +171,8 @@ std::vector<T> numbered(const Tensor& labels) {
 template <typename T>
 const ContrastKernels<T>& kernels_for(const Arguments& a) {
   if constexpr (std::is_same_v<T, float>) {
-    return a.z0.scalar_type() == at::kBFloat16 ? *simclr_bench::bfloat16_kernels()
-                                               : simclr_bench::contrast_tables().float32;
+    if (a.z0.scalar_type() == at::kBFloat16) return *simclr_bench::bfloat16_kernels();
+    return simclr_bench::float32_kernels(a.rows() + a.other_rows(), a.normalize);
   } else {
     return simclr_bench::contrast_tables().float64;
   }

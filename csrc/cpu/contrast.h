@@ -41,6 +41,7 @@ struct ContrastOperands {
   void* packed;               // the rows as `pack` leaves them
   const T* labels;            // [padded_rows], whole numbers; null without labels
   T scale;                    // log2(e) / τ, which turns similarities into exponents of 2
+  bool stream;                // stored tiles are too many to stay in a cache
 };
 
 // Sums over some of the rows that a row is compared with, per padded row.
@@ -76,6 +77,7 @@ struct ContrastKernels {
   int64_t panel;          // columns of a panel
   int64_t element_bytes;  // of the rows z and of their gradients, which need not be in T
   bool stores_tiles;      // whether to read a tile back is faster than to compute it again
+  int64_t many_rows;      // rows of one input from which the largest tiles are the fastest
 
   int64_t (*packed_bytes)(const ContrastOperands<T>&);
   int64_t (*scratch)(int64_t tile);  // elements
@@ -117,8 +119,9 @@ struct ContrastTables {
 };
 
 // For the instruction set in use. Those of bfloat16 read it and compute in float; null where they
-// would not be faster than floats.
+// would not be faster than floats. Those of float32 depend on how many rows there are in all.
 const ContrastTables& contrast_tables();
+const ContrastKernels<float>& float32_kernels(int64_t rows, bool normalize);
 const ContrastKernels<float>* bfloat16_kernels();
 
 }  // namespace simclr_bench

@@ -77,6 +77,14 @@ SIMCLR_BENCH_INLINE Pointer gradient_at(const ContrastOperands<T>& o, Pointer gr
   return gradients + (d - within) * o.gradient_rows + row * kPanel<T> + within;
 }
 
+// Where a stored tile [panels][rows][panel], in the order of visits, has a row's column.
+template <typename T, typename Pointer>
+SIMCLR_BENCH_INLINE Pointer stored_at(const ContrastOperands<T>& o, Pointer stored, int64_t row,
+                                      int64_t column) {
+  const int64_t within = column % kPanel<T>;
+  return stored + (column - within) * o.tile + row * kPanel<T> + within;
+}
+
 // Half a vector of T as doubles, or for double the vector itself.
 template <typename T>
 struct Wide;

@@ -43,7 +43,7 @@ class Engine {
       : kernels_(kernels), objective_(objective), normalize_(normalize), k_(1 / temperature) {
     int64_t most = 1;
     for (const auto& segment : own) most = std::max(most, segment.rows);
-    const int64_t tile = tile_rows(most);
+    const int64_t tile = tile_rows(most, kernels_.many_rows);
     const auto add = [&](const Segment& segment) {
       for (int64_t row = 0; row < segment.rows; row += tile) {
         for (int64_t r = row; r < std::min(row + tile, segment.rows); ++r) {
@@ -103,11 +103,16 @@ class Engine {
       positives_.start(o_.padded_rows, moments, online_);
       similarities_.assign(o_.padded_rows, 0.0);
     }
+    const int64_t number = sizeof(T);
+    const int64_t tile_bytes = o_.tile * o_.tile * number;
+    // More than two copies of the rows come out of the same memory.
+    const int64_t two_copies = 2 * o_.padded_rows * o_.padded_dim * number;
+    workspace_bytes -= std::max<int64_t>(0, kernels_.packed_bytes(o_) - two_copies);
     if (!kernels_.stores_tiles) workspace_bytes = 0;
-    const int64_t tile_bytes = o_.tile * o_.tile * static_cast<int64_t>(sizeof(T));
-    const int64_t wanted = std::min<int64_t>(workspace_bytes / tile_bytes, schedule_.size());
+    const int64_t wanted = std::clamp<int64_t>(workspace_bytes / tile_bytes, 0, schedule_.size());
     workspace_.emplace(wanted * tile_bytes);
     stored_ = workspace_->data() ? wanted : 0;
+    o_.stream = stored_ * tile_bytes > kCacheBytes;
     const ContrastSums<T> out{negatives_.view(), positives_.view(), similarities_.data()};
     for_each_tile([&](int64_t t, T* scratch) {
       kernels_.sums(o_, schedule_[t], out, stored_tile(t), scratch);
@@ -234,6 +239,9 @@ class Engine {
   }
 
  private:
+  // What the caches near the cores may keep from one pass to the next.
+  static constexpr int64_t kCacheBytes = 4 << 20;
+
   // Rows for one thread at least, where each takes 100 ns.
   static constexpr int64_t kRowGrain = 128;
 

@@ -66,13 +66,15 @@ void add_gradient(const ContrastOperands<T>& o, const ContrastTile& tile,
     rows.keep_weights(view, row, column, block, kept);
   };
   if (stored) {
-    const int64_t last = (view.rows + Rows::kRowGroup - 1) / Rows::kRowGroup * Rows::kRowGroup;
-    for (int64_t row = 0; row < last; row += kRowStep) {
-      for (int64_t column = view.first_column_of(row); column < view.columns; column += kPanel<T>) {
+    for (int64_t column = 0; column < view.columns; column += kPanel<T>) {
+      const int64_t rows_there = view.rows_of(column);
+      const int64_t last = (rows_there + Rows::kRowGroup - 1) / Rows::kRowGroup * Rows::kRowGroup;
+      for (int64_t row = 0; row < last; row += kRowStep) {
         Block<T> block;
         for (int64_t r = 0; r < kRowStep; ++r) {
-          block[r][0] = load(stored + (row + r) * o.tile + column);
-          block[r][1] = load(stored + (row + r) * o.tile + column + kLanes<T>);
+          const T* from = stored_at(o, stored, row + r, column);
+          block[r][0] = load(from);
+          block[r][1] = load(from + kLanes<T>);
         }
         keep(row, column, block);
       }

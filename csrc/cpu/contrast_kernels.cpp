@@ -18,6 +18,7 @@ extern const ContrastTables kContrastTables;
 namespace avx512_bf16 {
 extern const ContrastKernels<float> kBFloat16;
 extern const ContrastKernels<float> kBFloat16Amx;
+extern const ContrastKernels<float> kFloat32Amx;
 }  // namespace avx512_bf16
 #endif
 
@@ -27,6 +28,15 @@ const ContrastTables& contrast_tables() {
   if (cpu_capability() >= Capability::kAvx2) return avx2::kContrastTables;
 #endif
   return baseline::kContrastTables;
+}
+
+const ContrastKernels<float>& float32_kernels(int64_t rows, bool normalize) {
+#if defined(__x86_64__)
+  // Rows that are not normalised may have elements whose parts no bfloat16 can be.
+  if (cpu_capability() >= Capability::kAmx && normalize && rows >= rows_to_cut())
+    return avx512_bf16::kFloat32Amx;
+#endif
+  return contrast_tables().float32;
 }
 
 const ContrastKernels<float>* bfloat16_kernels() {

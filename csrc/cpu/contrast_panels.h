@@ -5,7 +5,7 @@
 // contrast_gradient.h) ask for:
 //
 //   Element, Input            what is computed in; what the rows and their gradients are given in
-//   kStoresTiles              whether to read a tile back is faster than to compute it again
+//   kStoresTiles, kManyRows   as in ContrastKernels
 //   read, read_one, write     kStep elements of the input as doubles; one; and back
 //   bytes                     of the packed rows
 //   parts, weights            elements that for_each_block and keep_weights need for a tile
@@ -46,6 +46,7 @@ class Panels {
   using Element = T;
   using Input = T;
   static constexpr bool kStoresTiles = true;
+  static constexpr int64_t kManyRows = 4096;
   static constexpr int64_t kRowGroup = kRowStep;
   static constexpr int64_t kStep = Wide<T>::kStep;
 

@@ -17,8 +17,9 @@ namespace simclr_bench {
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Large tiles reuse operands best, but no more threads than half of the blocks can work at once.
-inline int64_t tile_rows(int64_t rows) {
-  return rows >= 4096 ? kLargestTile : rows >= 256 ? 128 : 64;
+// `many` rows are enough for the largest.
+inline int64_t tile_rows(int64_t rows, int64_t many) {
+  return rows >= many ? kLargestTile : rows >= 256 ? 128 : 64;
 }
 
 // Every unordered pair of the blocks [0, n) once, in rounds that name no block twice: the circle

@@ -116,7 +116,10 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
           e = keep<T>(counts, e);
           similarity = keep<T>(counts, similarity);
         }
-        if (stored) store(stored + (row + r) * o.tile + at, e);
+        if (stored) {
+          T* const to = stored_at(o, stored, row + r, at);
+          o.stream ? stream(to, e) : store(to, e);
+        }
         Mask<T> same{};
         if constexpr (kLabels) {
           same = load(o.labels + view.first_column + at) == o.labels[view.first_row + row + r];
@@ -197,7 +200,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
         if (!whole) {
           similarity = view.counts(row + r, at) ? similarity : broadcast(-kInfinity<T>);
         }
-        store(buffer + (row + r) * o.tile + at, similarity);
+        store(stored_at(o, buffer, row + r, at), similarity);
       }
     }
   };
@@ -215,7 +218,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
   };
   const auto widen = [&](int64_t row, int64_t column, Vec<T>& negative, Vec<T>& positive)
                          SIMCLR_BENCH_LAMBDA {
-                           const Vec<T> similarity = load(buffer + row * o.tile + column);
+                           const Vec<T> similarity = load(stored_at(o, buffer, row, column));
                            const Vec<T> none = broadcast(-kInfinity<T>);
                            if constexpr (kLabels) {
                              const Mask<T> same = same_label(row, column);
@@ -227,7 +230,7 @@ void online_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const C
                          };
   const auto add = [&](int64_t row, int64_t column, Vec<T> negative, Vec<T> positive,
                        Sum* totals) SIMCLR_BENCH_LAMBDA {
-    const Vec<T> similarity = load(buffer + row * o.tile + column);
+    const Vec<T> similarity = load(stored_at(o, buffer, row, column));
     const Mask<T> same = same_label(row, column);
     Vec<T> maximum = negative;
     if constexpr (kLabels) maximum = same ? positive : negative;

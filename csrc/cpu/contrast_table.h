@@ -22,10 +22,11 @@ int64_t scratch(int64_t tile) {
 
 template <typename Rows, typename T = typename Rows::Element>
 constexpr ContrastKernels<T> kContrast = {kPanel<T>,          sizeof(typename Rows::Input),
-                                          Rows::kStoresTiles, Rows::bytes,
-                                          scratch<Rows>,      pack<Rows>,
-                                          dot<Rows>,          sums<Rows, T>,
-                                          gradient<Rows, T>,  finish<Rows>};
+                                          Rows::kStoresTiles, Rows::kManyRows,
+                                          Rows::bytes,        scratch<Rows>,
+                                          pack<Rows>,         dot<Rows>,
+                                          sums<Rows, T>,      gradient<Rows, T>,
+                                          finish<Rows>};
 
 }  // namespace
 }  // namespace simclr_bench::SIMCLR_BENCH_ISA

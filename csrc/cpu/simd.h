@@ -63,6 +63,16 @@ SIMCLR_BENCH_INLINE void store(T* p, Vec<T> v) {
   __builtin_memcpy(p, &v, sizeof(v));
 }
 
+// Past the caches, where there is an instruction for it; p on a vector's boundary.
+template <typename T>
+SIMCLR_BENCH_INLINE void stream(T* p, Vec<T> v) {
+#if defined(SIMCLR_BENCH_AVX512)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret_cast<__m512i>(v));
+#else
+  store(p, v);
+#endif
+}
+
 template <typename T>
 SIMCLR_BENCH_INLINE Vec<T> broadcast(T value) {
   return Vec<T>{} + value;

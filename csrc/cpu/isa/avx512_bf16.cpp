@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__clang__)
 #pragma clang attribute push(                                                          \
@@ -22,8 +23,9 @@
 
 namespace simclr_bench::avx512_bf16 {
 
-extern constexpr ContrastKernels<float> kBFloat16 = kContrast<BFloat16Rows<VectorProduct, 1>>;
-extern constexpr ContrastKernels<float> kBFloat16Amx = kContrast<BFloat16Rows<TileProduct, 2>>;
+extern constexpr ContrastKernels<float> kBFloat16 = kContrast<BFloat16Rows<VectorProduct, 1, 1>>;
+extern constexpr ContrastKernels<float> kBFloat16Amx = kContrast<BFloat16Rows<TileProduct, 1, 2>>;
+extern constexpr ContrastKernels<float> kFloat32Amx = kContrast<BFloat16Rows<TileProduct, 3, 3>>;
 
 }  // namespace simclr_bench::avx512_bf16
 

@@ -22,9 +22,9 @@ from tests.losses.numerics import Case, assert_as_accurate_as, random, rows_and_
 ENGINE = importlib.import_module("simclr_bench._C")
 OPERATORS = torch.ops.simclr_bench
 
-# Blocks have 64 rows, or 128 from 256 pairs on, or 256 from 4096. 130 pairs: two full blocks and
-# one of two rows; 300: the last block is not full, nor is its last panel of columns. 9 x 600:
-# products of rows in three parts, the last short.
+# Blocks have 64 rows, or 128 from 256 pairs on, or 256 from 4096 (with AMX from 1024). 130: two
+# full blocks and one of two rows; 300: the last block is not full, nor is its last panel of columns.
+# 9 x 600: products of rows in three parts, the last short.
 SHAPES = [(130, 5), (300, 17), (9, 600)]
 SEEDS = range(3)
 
@@ -33,12 +33,18 @@ _MEAN = "nt_xent", True, True, True, 2**20
 WITH_BFLOAT16 = [name for name in CAPABILITIES if name in ("avx512_bf16", "amx")]
 
 
-@pytest.fixture(params=CAPABILITIES)
+CUT = "amx, float32 cut"  # into bfloat16, as it is from 2048 rows on
+CUTS = [CUT] if "amx" in CAPABILITIES else []
+
+
+@pytest.fixture(params=[*CAPABILITIES, *CUTS])
 def cpu_capability(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = ENGINE.cpu_capability()
-    ENGINE.set_cpu_capability(request.param)
+    before = ENGINE.cpu_capability(), ENGINE.rows_to_cut()
+    ENGINE.set_cpu_capability(request.param.partition(",")[0])
+    ENGINE.set_rows_to_cut(0 if request.param == CUT else 2**62)
     yield request.param
-    ENGINE.set_cpu_capability(before)
+    ENGINE.set_cpu_capability(before[0])
+    ENGINE.set_rows_to_cut(before[1])
 
 
 # At 0.1 exponentials are taken as they are, at 0.005 each row's maximum is taken out.
