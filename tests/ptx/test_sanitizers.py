@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .emulator.build import ROOT, build
+from .emulator.build import build
+from .emulator.toolchain import ROOT
 from .shipped import SOURCES
 from .test_planted import SOURCE as PLANTED
 from .test_tensor import SOURCE as TENSOR

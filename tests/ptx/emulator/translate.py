@@ -1,7 +1,7 @@
 """From a PTX module to one C++ file: a function per kernel, a statement per instruction."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from . import arithmetic, control, conversion, memory, tensor
 from .operation import Operation, cpp_type
@@ -118,8 +118,12 @@ def _unsigned(type: str) -> str:
     return type if type == "pred" else f"b{8 * SIZES[type]}"
 
 
-def translate(ptx: str) -> str:
+def translate(ptx: str, registers: Mapping[str, int]) -> str:
     """C++ for a PTX file.
+
+    Args:
+        ptx: Its text.
+        registers: How many a thread of each kernel has, by the kernel's name.
 
     Raises:
         TranslationError: an instruction or declaration that the emulator does not know.
@@ -130,7 +134,8 @@ def translate(ptx: str) -> str:
     for number, kernel in enumerate(module.kernels):
         function, static = translator.kernel(number, kernel)
         functions.append(function)
-        table.append(f'{{"{kernel.name}", kernel_{number}, {static}, {kernel.max_threads}}},')
+        limits = f"{static}, {kernel.max_threads}, {registers[kernel.name]}"
+        table.append(f'{{"{kernel.name}", kernel_{number}, {limits}}},')
     return "\n".join(
         [
             _HEADER,

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kSharedBytes = 48 << 10;        // without cudaFuncSetAttribute
 constexpr size_t kSharedBytesOptIn = 227 << 10;  // with it, on devices of compute capability 9.0
+constexpr size_t kRegisters = 64 << 10;          // of a multiprocessor, and of a block
 
 struct Function {
   std::string name;
@@ -52,6 +53,11 @@ std::string text_of(dim3 d) {
   return std::to_string(d.x) + " x " + std::to_string(d.y) + " x " + std::to_string(d.z);
 }
 
+// Registers that a block takes: each of its warps so many times 256.
+size_t registers_of(const Kernel& kernel, size_t threads) {
+  return (threads + 31) / 32 * ((kernel.registers + 7) / 8 * 256);
+}
+
 // What a device would refuse; cudaSuccess if nothing.
 cudaError_t check_limits(const Kernel& kernel, const Function& function, dim3 grid, dim3 block,
                          size_t shared) {
@@ -63,6 +69,12 @@ cudaError_t check_limits(const Kernel& kernel, const Function& function, dim3 gr
     return refuse(cudaErrorInvalidValue, "a block of " + text_of(block) + " threads, and " +
                                              kernel.name + " was compiled for at most " +
                                              std::to_string(kernel.max_threads));
+  }
+  if (const size_t registers = registers_of(kernel, threads); registers > kRegisters) {
+    return refuse(cudaErrorLaunchOutOfResources,
+                  "a block of " + text_of(block) + " threads, each with " +
+                      std::to_string(kernel.registers) + " registers: " + kernel.name + " needs " +
+                      std::to_string(registers) + " of 65536");
   }
   if (!grid.x || !grid.y || !grid.z || grid.x > 2147483647 || grid.y > 65535 || grid.z > 65535) {
     return refuse(cudaErrorInvalidConfiguration, "a grid of " + text_of(grid) + " blocks");

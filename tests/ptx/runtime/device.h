@@ -44,6 +44,7 @@ struct Kernel {
   Body body;
   uint32_t static_shared_bytes;
   uint32_t max_threads;  // of .maxntid; 0: not given
+  uint32_t registers;    // of a thread, as ptxas has it
 };
 
 void register_kernels(const Kernel* kernels, size_t count);
