@@ -1,5 +1,6 @@
 """What ptxas makes of the kernels: registers, local memory, the instructions that were meant."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from .emulator.machine_code import instructions, read_report
 from .emulator.source import read
 from .emulator.toolchain import compile_cuda
 from .shipped import SOURCES
+from .test_ring import BUGS
 
 KERNELS = Path(__file__).parent / "kernels"
 ARCHITECTURES = ("80", "90a")
@@ -24,6 +26,7 @@ REGISTERS_OF_A_MULTIPROCESSOR = 65536
 SHIPPED: Mapping[tuple[str, str], set[str]] = {}
 
 AMPERE = {"HMMA", "LDSM", "LDGSTS"}
+HOPPER = {"HGMMA", "UTMALDG"}
 
 
 def problems(source: Path, compute: str, wanted: Mapping[str, set[str]]) -> list[str]:
@@ -81,3 +84,12 @@ def test_tensor_instructions_that_were_meant(compute: str) -> None:
     assert of("product", found) == ""
     assert "without ['LDSM']" in of("registers", found)
     assert "no kernel none" in found
+
+
+def test_products_that_wait_for_each_other() -> None:
+    found = problems(KERNELS / "ring.cu", "90a", {"ring": HOPPER})
+    # Where wgmma.fence or wait_group is missing, ptxas makes every product wait.
+    waiting = [re.search(r"ringILi(\d+)E", line) for line in found]
+    assert {BUGS[int(each[1])] for each in waiting if each} == {"kNoProductsFence", "kNotAwaited"}
+    assert all("C75" in line and "wait for each other" in line for line in found)
+    assert "without ['LDSM']" in problems(KERNELS / "ring.cu", "90a", {"ring": {"LDSM"}})[-1]

@@ -48,6 +48,19 @@ def refusal(body: str = "", outside: str = "") -> str:
         "shfl.sync.bfly.b64 %rd1, %rd2, 1, 31, -1;",
         "cp.async.cg.shared.global [%r1], [%rd1], 8;",
         "ldmatrix.sync.aligned.m8n8.x4.b16 {%r1, %r2, %r3, %r1}, [%rd1];",
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
+        "[%r1], [%rd1, {%r1, %r2, %r3}], [%r2];",
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+        ".multicast::cluster [%r1], [%rd1, {%r1, %r2}], [%r2], %r3;",
+        "mbarrier.test_wait.shared::cta.b64 %p1, [%r1], %rd1;",
+        "mbarrier.arrive.shared::cluster.b64 _, [%r1];",
+        "fence.proxy.tensormap::generic.release.gpu;",
+        "barrier.cluster.arrive;",
+        "mapa.shared::cluster.u32 %r1, %r2, %r3;",
+        "wgmma.mma_async.sync.aligned.m64n8k16.f32.e4m3.e4m3 "
+        "{%f1, %f2, %f3, %f1}, %rd1, %rd2, %p1, 1, 1;",
+        "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 "
+        "{%f1, %f2, %f3, %f1}, %rd1, %rd2, %p1, 1, 1, 0, 0;",
         "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {%r1,%r2}, {%r1,%r2}, {%r3}, {%r1,%r2};",
     ],
 )

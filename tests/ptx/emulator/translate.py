@@ -3,27 +3,33 @@
 import json
 from collections.abc import Callable, Mapping
 
-from . import arithmetic, control, conversion, memory, tensor
+from . import arithmetic, asynchronous, control, conversion, memory, tensor, warpgroup
 from .operation import Operation, cpp_type
 from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register, read
 
 _TABLE: dict[str, Callable[[Operation], str]] = {
     **arithmetic.TABLE,
+    **asynchronous.TABLE,
     **control.TABLE,
     **conversion.TABLE,
     **memory.TABLE,
     **tensor.TABLE,
+    **warpgroup.TABLE,
 }
 
 _HEADER = """\
 // Written by tests/ptx/emulator/translate.py.
 #include "arithmetic.h"
 #include "async.h"
+#include "bulk.h"
 #include "conversion.h"
+#include "mbarrier.h"
 #include "memory.h"
+#include "proxies.h"
 #include "tensor.h"
 #include "values.h"
 #include "warp.h"
+#include "wgmma.h"
 
 namespace ptx {
 namespace {

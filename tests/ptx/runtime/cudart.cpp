@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "driver.h"
 #include "scheduler.h"
 
 namespace ptx {
@@ -42,7 +43,7 @@ Configuration configuration;
 cudaError_t last_error = cudaSuccess;
 
 cudaError_t refuse(cudaError_t code, const std::string& why) {
-  if (error.empty()) error = "cudart: " + why;
+  complain("cudart: " + why);
   last_error = code;
   return code;
 }
@@ -113,6 +114,10 @@ cudaError_t launch(const void* stub, dim3 grid, dim3 block, void** arguments, si
 
 }  // namespace
 
+void complain(const std::string& why) {
+  if (error.empty()) error = why;
+}
+
 void register_kernels(const Kernel* all, size_t count) {
   for (size_t i = 0; i < count; ++i) kernels()[all[i].name] = &all[i];
 }
@@ -178,6 +183,14 @@ cudaError_t cudaFuncSetAttribute(const void* stub, cudaFuncAttribute attribute, 
   }
   function->second.dynamic_shared_limit = static_cast<size_t>(value);
   return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned,
+                                             unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  *function = driver_function(name);
+  *result = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return *function ? cudaSuccess : refuse(cudaErrorSymbolNotFound, name);
 }
 
 cudaError_t cudaGetLastError() {

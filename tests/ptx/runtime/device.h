@@ -65,6 +65,12 @@ void preempt(Thread& self);
   if (--self.budget <= 0) preempt(self);
 }
 
+// setmaxnreg: gives registers back, or waits until others have given back enough of them.
+void set_registers(Thread& self, const Site& site, uint32_t count, bool more);
+
+// elect.sync: the lane of a mask that is chosen, for this launch. Which one is for us to say.
+uint32_t elected(uint32_t mask);
+
 enum class Reduction { kNone, kCount, kAnd, kOr };
 
 // bar and barrier. threads = 0: all of the block that have not returned. Returns the reduction of
