@@ -9,6 +9,7 @@ import pytest
 from .emulator.machine_code import instructions, read_report
 from .emulator.source import read
 from .emulator.toolchain import compile_cuda
+from .emulator.translate import translate
 from .shipped import SOURCES
 from .test_ring import BUGS
 
@@ -57,6 +58,12 @@ def problems(source: Path, compute: str, wanted: Mapping[str, set[str]]) -> list
 def test_shipped_kernels(source: Path, compute: str) -> None:
     wanted = {part: opcodes for (part, each), opcodes in SHIPPED.items() if each == compute}
     assert problems(source, compute, wanted) == []
+    # The emulator knows the PTX of both.
+    compiled = compile_cuda(source, compute=compute)
+    registers = {
+        name: each.registers for name, each in read_report(compiled.report).kernels.items()
+    }
+    assert translate(compiled.ptx, registers).count("\nvoid kernel_") == len(registers)
 
 
 def of(kernel: str, found: list[str]) -> str:

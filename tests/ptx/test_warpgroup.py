@@ -20,7 +20,7 @@ int32 = np.int32
 
 FORMS = (
     *("straight", "halves", "transposed b", "transposed both"),
-    *("tf32", "registers", "registers tf32"),
+    *("tf32", "registers", "registers tf32", "eight columns"),
 )
 # The number of a swizzle in a descriptor, by the bytes of a line.
 KINDS = {16: 0, 32: 3, 64: 2, 128: 1}
@@ -87,7 +87,8 @@ def run(
     tf32, half = "tf32" in form, form == "halves"
     element = ELEMENTS[1 if half else 0 if tf32 else 2]
     depth = 8 if tf32 else 16
-    left, right = (RNG.integers(-8, 9, (64, depth)).astype(np.float32) for _ in range(2))
+    columns = 8 if form == "eight columns" else 64
+    left, right = (RNG.integers(-8, 9, (rows, depth)).astype(np.float32) for rows in (64, columns))
     a, b = element.stored(left), element.stored(right)
     both = form == "transposed both"
     image_a, leading_a, stride_a = laid_out(a, line_a, both)
@@ -100,7 +101,7 @@ def run(
     )
     before = RNG.integers(-100, 101, (64, 64)).astype(np.float32)
     owner = np.array([[place(t, i) for i in range(32)] for t in range(128)])
-    d = before[owner[..., 0], owner[..., 1]]
+    d: Array = before[owner[..., 0], owner[..., 1]]
     library().call(
         "run_product",
         *(int32(FORMS.index(form)), *descriptors, image, int32(image.size)),
@@ -108,7 +109,9 @@ def run(
         schedule=schedule,
     )
     sign = -1 if half or both else 1
-    want = sign * left.astype(np.float64) @ right.T + (before if accumulate else 0)
+    want: Array = before.astype(np.float64)  # no product: as it was
+    want[:, :columns] *= accumulate
+    want[:, :columns] += sign * left.astype(np.float64) @ right.T
     assert (d == want[owner[..., 0], owner[..., 1]]).all()
 
 

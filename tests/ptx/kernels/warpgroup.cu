@@ -45,6 +45,16 @@ FROM_REGISTERS(Registers, "m64n64k16.f32.bf16.bf16", "1, 1, 0")
 FROM_REGISTERS(RegistersTf32, "m64n64k8.f32.tf32.tf32", "1, 1")
 // clang-format on
 
+struct EightColumns {
+  static __device__ void multiply(const Case& c, float (&d)[32]) {
+    asm volatile(
+        "{ .reg .pred p; setp.ne.b32 p, %6, 0; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3}, %4, %5, p, 1, 1, 0, 0; }"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "l"(c.a), "l"(c.b), "r"(c.accumulate));
+  }
+};
+
 // The image comes to shared memory; d [128, 32] is what the registers hold.
 template <typename form>
 __global__ void __launch_bounds__(128) product(Case c, float* d) {
@@ -65,8 +75,8 @@ extern "C" cudaError_t run_product(int form, uint64_t a, uint64_t b, const unsig
                                    int bytes, const uint32_t* a_registers, int accumulate,
                                    float* d) {
   void (*const kernels[])(Case, float*) = {
-      product<Straight>, product<Halves>,    product<TransposedB>,  product<TransposedBoth>,
-      product<Tf32>,     product<Registers>, product<RegistersTf32>};
+      product<Straight>, product<Halves>,    product<TransposedB>,   product<TransposedBoth>,
+      product<Tf32>,     product<Registers>, product<RegistersTf32>, product<EightColumns>};
   kernels[form]<<<1, 128, bytes>>>({a, b, image, bytes, a_registers, accumulate}, d);
   return cudaGetLastError();
 }
