@@ -3,6 +3,7 @@
 python -m tests.ptx.sanitized LIBRARY shipped      every shipped kernel, in small ragged cases
 python -m tests.ptx.sanitized LIBRARY planted BUG  kernels/planted.cu with a bug
 python -m tests.ptx.sanitized LIBRARY tensor BUG   kernels/tensor.cu with a bug
+python -m tests.ptx.sanitized LIBRARY ring BUG     kernels/ring.cu with a bug
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from . import test_distillation as distillation
 from . import test_nt_xent as nt_xent
 from . import test_planted as planted
+from . import test_ring as ring
 from . import test_tensor as tensor
 from .emulator.library import IN_ORDER, Library
 from .shipped import ELEMENTS
@@ -35,6 +37,8 @@ def main() -> None:
         run_shipped(library)
     elif case == "planted":
         print("verdict:", planted.verdict(library, bug[0], IN_ORDER))
+    elif case == "ring":
+        print("verdict:", ring.verdict(library, bug[0], IN_ORDER))
     else:
         print("right:", tensor.is_right(library, bug[0], IN_ORDER))
     print("done")

@@ -5,8 +5,9 @@ from functools import cache
 
 import numpy as np
 
-from .emulator.build import ROOT, emulate
+from .emulator.build import emulate
 from .emulator.library import Library
+from .emulator.toolchain import ROOT
 
 Array = np.ndarray
 

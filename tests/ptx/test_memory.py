@@ -109,3 +109,17 @@ def test_shared_memory_ends_where_the_launch_says() -> None:
 def test_a_block_has_as_many_threads_as_it_was_compiled_for(threads: int) -> None:
     with pytest.raises(EmulationError, match=f"a block of {threads} x 1 x 1 threads"):
         dynamic(100, threads=threads)
+
+
+def test_the_registers_of_a_block_are_those_of_a_multiprocessor() -> None:
+    library = emulate(Path(__file__).parent / "kernels" / "machine_code.cu")
+
+    def launch(threads: int) -> None:
+        x, out = np.ones((threads, 80), np.float32), np.zeros(threads, np.float32)
+        library.call("run_many_registers", x, int32(threads), out)
+        assert (out == 80).all()
+
+    # ptxas gives each thread 81 to 96 of 65536: 21 warps have them, 26 do not.
+    launch(672)
+    with pytest.raises(EmulationError, match=r"832 x 1 x 1 threads, each with [89]\d registers"):
+        launch(832)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .emulator.build import ROOT, build
+from .emulator.build import build
+from .emulator.toolchain import ROOT
 from .shipped import SOURCES
 from .test_planted import SOURCE as PLANTED
+from .test_ring import SOURCE as RING
 from .test_tensor import SOURCE as TENSOR
 
 OPTIONS = {
@@ -25,12 +27,15 @@ LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 
 def watched(sanitizer: str, *case: str) -> tuple[int, str]:
     """Exit code and output of a process that runs a case of sanitized.py."""
-    sources = {"shipped": SOURCES, "planted": [PLANTED], "tensor": [TENSOR]}[case[0]]
-    library = build(*sources, sanitizer=sanitizer)
+    kernels = {"shipped": SOURCES, "planted": [PLANTED], "tensor": [TENSOR], "ring": [RING]}
+    compute = "90a" if case[0] == "ring" else "80"
+    library = build(*kernels[case[0]], compute=compute, sanitizer=sanitizer)
     command = ["g++", f"-print-file-name={LIBRARIES[sanitizer]}"]
     preload = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert Path(preload).is_file(), f"g++ comes without {LIBRARIES[sanitizer]}"
-    environment = {**os.environ, "LD_PRELOAD": preload, **OPTIONS[sanitizer]}
+    # numpy's own threads are none of our business.
+    environment = {**os.environ, "LD_PRELOAD": preload, "OPENBLAS_NUM_THREADS": "1"}
+    environment.update(OPTIONS[sanitizer])
     done = subprocess.run(
         [sys.executable, "-m", "tests.ptx.sanitized", str(library), *case],
         cwd=ROOT,
@@ -48,7 +53,7 @@ def line_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("sanitizer", LIBRARIES)
-@pytest.mark.parametrize("case", ["shipped", "planted kNone", "tensor kNone"])
+@pytest.mark.parametrize("case", ["shipped", "planted kNone", "tensor kNone", "ring kNone"])
 def test_right_kernels_are_left_in_peace(case: str, sanitizer: str) -> None:
     code, output = watched(sanitizer, *case.split())
     assert code == 0, output
@@ -80,3 +85,9 @@ def test_a_race_with_an_asynchronous_copy_is_seen() -> None:
     code, output = watched("thread", "tensor", "kNoBarrier")
     assert code != 0
     assert "data race" in output and "tensor.cu:" in output, output
+
+
+def test_a_race_with_a_bulk_copy_is_seen() -> None:
+    code, output = watched("thread", "ring", "kGivenBackEarly")
+    assert code != 0
+    assert "data race" in output and "hopper.cuh:" in output, output

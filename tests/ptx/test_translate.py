@@ -31,7 +31,7 @@ PTX = """
 
 def refusal(body: str = "", outside: str = "") -> str:
     with pytest.raises(TranslationError) as refused:
-        translate(PTX.format(body=body, outside=outside))
+        translate(PTX.format(body=body, outside=outside), {"kernel": 40})
     return str(refused.value)
 
 
@@ -48,6 +48,19 @@ def refusal(body: str = "", outside: str = "") -> str:
         "shfl.sync.bfly.b64 %rd1, %rd2, 1, 31, -1;",
         "cp.async.cg.shared.global [%r1], [%rd1], 8;",
         "ldmatrix.sync.aligned.m8n8.x4.b16 {%r1, %r2, %r3, %r1}, [%rd1];",
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
+        "[%r1], [%rd1, {%r1, %r2, %r3}], [%r2];",
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+        ".multicast::cluster [%r1], [%rd1, {%r1, %r2}], [%r2], %r3;",
+        "mbarrier.test_wait.shared::cta.b64 %p1, [%r1], %rd1;",
+        "mbarrier.arrive.shared::cluster.b64 _, [%r1];",
+        "fence.proxy.tensormap::generic.release.gpu;",
+        "barrier.cluster.arrive;",
+        "mapa.shared::cluster.u32 %r1, %r2, %r3;",
+        "wgmma.mma_async.sync.aligned.m64n8k16.f32.e4m3.e4m3 "
+        "{%f1, %f2, %f3, %f1}, %rd1, %rd2, %p1, 1, 1;",
+        "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 "
+        "{%f1, %f2, %f3, %f1}, %rd1, %rd2, %p1, 1, 1, 0, 0;",
         "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {%r1,%r2}, {%r1,%r2}, {%r3}, {%r1,%r2};",
     ],
 )
@@ -92,7 +105,7 @@ def test_names_of_inline_assembly_are_its_own() -> None:
     { .reg .b32 x; LOOP: mov.u32 x, 1; @%p1 bra LOOP; }
     { .reg .b32 x; LOOP: mov.u32 x, 2; @%p1 bra LOOP; }
     """
-    text = translate(PTX.format(body=body, outside=""))
+    text = translate(PTX.format(body=body, outside=""), {"kernel": 40})
     variables = set(re.findall(r"uint32_t (r_x\w*);", text))
     labels = set(re.findall(r"^(label_LOOP\w*):", text, re.MULTILINE))
     assert len(variables) == len(labels) == 2
@@ -107,10 +120,10 @@ def test_shared_arrays_lie_side_by_side_and_dynamic_ones_behind_them() -> None:
     .extern .shared .align 16 .b8 tail[];
     """
     body = "mov.u32 %r1, first; mov.u32 %r2, second; mov.u32 %r3, tail;"
-    text = translate(PTX.format(body=body, outside=outside))
+    text = translate(PTX.format(body=body, outside=outside), {"kernel": 40})
     assert re.findall(r"set\(r_r\d, uint32_t\(get<uint32_t>\(uint64_t\{(.*?)\}\)\)\)", text) == [
         "uint64_t{0u} + 0",
         "uint64_t{16u} + 0",
         "uint64_t{32u} + 0",
     ]
-    assert '{"kernel", kernel_0, 32, 0},' in text
+    assert '{"kernel", kernel_0, 32, 0, 40},' in text

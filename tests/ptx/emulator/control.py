@@ -15,10 +15,32 @@ def _return(op: Operation) -> str:
     return "return;"
 
 
-def _nothing(op: Operation) -> str:
-    """Fences: threads see each other's accesses at once."""
-    op.modifiers.clear()
+def _fence(op: Operation) -> str:
+    """Threads see each other's accesses at once; what works beside them does not see theirs."""
+    if op.flag("proxy"):
+        op.required("async")
+        op.choice("global", "shared::cta", "shared::cluster")
+        return "proxy_fence(self);"
+    op.choice("mbarrier_init")
+    op.choice("sc", "acq_rel", "acquire", "release")
+    op.choice("cta", "cluster", "gpu", "sys", "gl")
     return ";"
+
+
+def _elect(op: Operation) -> str:
+    op.required("sync")
+    to, _, predicate = op.operands[0].partition("|")
+    mask = op.value(op.operands[1], "u32")
+    writes = op.write(to, "lane", "u32") + " " + op.write(predicate, "lane == self.lane", "pred")
+    return f"const uint32_t lane = elect(self, {op.site}, {mask}); {writes}"
+
+
+def _set_registers(op: Operation) -> str:
+    more = "true" if op.required("inc", "dec") == "inc" else "false"
+    for word in ("sync", "aligned"):
+        op.required(word)
+    op.type("u", (4,))
+    return f"set_registers(self, {op.site}, {op.value(op.operands[0], 'u32')}, {more});"
 
 
 def _trap(op: Operation) -> str:
@@ -30,6 +52,8 @@ def _barrier(op: Operation) -> str:
     if op.flag("warp"):
         op.required("sync")
         return f"warp_sync(self, {op.site}, {op.value(op.operands[0], 'u32')});"
+    if op.flag("cluster"):
+        raise op.refuse()
     op.flag("cta")
     what = op.required("sync", "red", "arrive")
     # A warp's lanes may come one by one; "aligned" promises that they do not.
@@ -115,11 +139,13 @@ TABLE: dict[str, Callable[[Operation], str]] = {
     "bar": _barrier,
     "barrier": _barrier,
     "bra": _branch,
+    "elect": _elect,
     "exit": _return,
-    "fence": _nothing,
-    "membar": _nothing,
+    "fence": _fence,
+    "membar": _fence,
     "redux": _warp_reduction,
     "ret": _return,
+    "setmaxnreg": _set_registers,
     "shfl": _shuffle,
     "trap": _trap,
     "vote": _vote,

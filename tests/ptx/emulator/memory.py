@@ -61,7 +61,14 @@ def _store(op: Operation) -> str:
     type, space, values = _access(op, op.operands[1])
     where = memory(op, op.operands[0], space, len(values) * SIZES[type])
     elements = ", ".join(op.value(each, type) for each in values)
-    return f"store<{cpp_type(type)}, {len(values)}>({where}, {{{{{elements}}}}});"
+    store = f"store<{cpp_type(type)}, {len(values)}>(to, {{{{{elements}}}}});"
+    return _written(op, where, space, len(values) * SIZES[type], store)
+
+
+def _written(op: Operation, where: str, space: str, size: int, statement: str) -> str:
+    """A statement that writes `to`, with what must be noted of shared memory."""
+    note = f"generic_write(self, {op.site}, to, {size}); " if space in ("shared", "") else ""
+    return f"unsigned char* const to = {where}; {note}{statement}"
 
 
 # The new value, of the old one x and the operands a and b; and the types that have it.
@@ -93,8 +100,9 @@ def _atomic(op: Operation) -> str:
     if len(operands) > 3:
         statements.append(f"const {cpp} b = {op.value(operands[3], type)};")
         captures = "a, b"
-    call = f"atomic<{cpp}>({where}, [{captures}]({cpp} x) -> {cpp} {{ return {update}; }})"
-    return " ".join([*statements, op.write(operands[0], call, type)])
+    call = f"atomic<{cpp}>(to, [{captures}]({cpp} x) -> {cpp} {{ return {update}; }})"
+    write = op.write(operands[0], call, type)
+    return " ".join([*statements, _written(op, where, space, SIZES[type], write)])
 
 
 TABLE: dict[str, Callable[[Operation], str]] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from .asynchronous import copy_bulk
 from .memory import memory
 from .operation import Operation
 
@@ -64,8 +65,10 @@ def _multiply_matrices(op: Operation) -> str:
 
 
 def _copy(op: Operation) -> str:
-    """cp.async and its groups; bulk copies are another instruction."""
+    """cp.async and its groups."""
     op.required("async")
+    if op.flag("bulk"):
+        return copy_bulk(op)
     if op.flag("commit_group"):
         return "async_commit(self);"
     if op.flag("wait_all"):

@@ -1,29 +1,35 @@
 """From a PTX module to one C++ file: a function per kernel, a statement per instruction."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from . import arithmetic, control, conversion, memory, tensor
+from . import arithmetic, asynchronous, control, conversion, memory, tensor, warpgroup
 from .operation import Operation, cpp_type
 from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register, read
 
 _TABLE: dict[str, Callable[[Operation], str]] = {
     **arithmetic.TABLE,
+    **asynchronous.TABLE,
     **control.TABLE,
     **conversion.TABLE,
     **memory.TABLE,
     **tensor.TABLE,
+    **warpgroup.TABLE,
 }
 
 _HEADER = """\
 // Written by tests/ptx/emulator/translate.py.
 #include "arithmetic.h"
 #include "async.h"
+#include "bulk.h"
 #include "conversion.h"
+#include "mbarrier.h"
 #include "memory.h"
+#include "proxies.h"
 #include "tensor.h"
 #include "values.h"
 #include "warp.h"
+#include "wgmma.h"
 
 namespace ptx {
 namespace {
@@ -118,8 +124,12 @@ def _unsigned(type: str) -> str:
     return type if type == "pred" else f"b{8 * SIZES[type]}"
 
 
-def translate(ptx: str) -> str:
+def translate(ptx: str, registers: Mapping[str, int]) -> str:
     """C++ for a PTX file.
+
+    Args:
+        ptx: Its text.
+        registers: How many a thread of each kernel has, by the kernel's name.
 
     Raises:
         TranslationError: an instruction or declaration that the emulator does not know.
@@ -130,7 +140,8 @@ def translate(ptx: str) -> str:
     for number, kernel in enumerate(module.kernels):
         function, static = translator.kernel(number, kernel)
         functions.append(function)
-        table.append(f'{{"{kernel.name}", kernel_{number}, {static}, {kernel.max_threads}}},')
+        limits = f"{static}, {kernel.max_threads}, {registers[kernel.name]}"
+        table.append(f'{{"{kernel.name}", kernel_{number}, {limits}}},')
     return "\n".join(
         [
             _HEADER,

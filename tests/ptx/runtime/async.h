@@ -7,10 +7,13 @@
 
 #include "device.h"
 #include "memory.h"
+#include "proxies.h"
 
 namespace ptx {
 
 struct Copy {
+  Thread* self;
+  const Site* site;
   unsigned char* to;
   const unsigned char* from;
   uint32_t bytes, source_bytes;  // what the source does not give is zero
@@ -26,6 +29,7 @@ void async_wait(Thread& self, uint32_t pending);
 
 // In translated code, so that sanitizers see the accesses.
 inline void perform(const Copy& copy) {
+  generic_write(*copy.self, *copy.site, copy.to, copy.bytes);
   for (uint32_t i = 0; i < copy.bytes; ++i) {
     const_cast<volatile unsigned char*>(copy.to)[i] = i < copy.source_bytes ? copy.from[i] : 0;
   }
@@ -38,7 +42,7 @@ inline void async_copy(Thread& self, const Site& site, unsigned char* to, uint64
   check_alignment(self, site, from, bytes);
   const unsigned char* source = source_bytes ? generic(self, site, from, bytes)
                                              : reinterpret_cast<const unsigned char*>(from);
-  async_start(self, {to, source, bytes, source_bytes, perform});
+  async_start(self, {&self, &site, to, source, bytes, source_bytes, perform});
 }
 
 }  // namespace ptx

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "driver.h"
 #include "scheduler.h"
 
 namespace ptx {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr size_t kSharedBytes = 48 << 10;        // without cudaFuncSetAttribute
 constexpr size_t kSharedBytesOptIn = 227 << 10;  // with it, on devices of compute capability 9.0
+constexpr size_t kRegisters = 64 << 10;          // of a multiprocessor, and of a block
 
 struct Function {
   std::string name;
@@ -41,7 +43,7 @@ Configuration configuration;
 cudaError_t last_error = cudaSuccess;
 
 cudaError_t refuse(cudaError_t code, const std::string& why) {
-  if (error.empty()) error = "cudart: " + why;
+  complain("cudart: " + why);
   last_error = code;
   return code;
 }
@@ -50,6 +52,11 @@ Dim dim_of(dim3 d) { return {d.x, d.y, d.z}; }
 
 std::string text_of(dim3 d) {
   return std::to_string(d.x) + " x " + std::to_string(d.y) + " x " + std::to_string(d.z);
+}
+
+// Registers that a block takes: each of its warps so many times 256.
+size_t registers_of(const Kernel& kernel, size_t threads) {
+  return (threads + 31) / 32 * ((kernel.registers + 7) / 8 * 256);
 }
 
 // What a device would refuse; cudaSuccess if nothing.
@@ -63,6 +70,12 @@ cudaError_t check_limits(const Kernel& kernel, const Function& function, dim3 gr
     return refuse(cudaErrorInvalidValue, "a block of " + text_of(block) + " threads, and " +
                                              kernel.name + " was compiled for at most " +
                                              std::to_string(kernel.max_threads));
+  }
+  if (const size_t registers = registers_of(kernel, threads); registers > kRegisters) {
+    return refuse(cudaErrorLaunchOutOfResources,
+                  "a block of " + text_of(block) + " threads, each with " +
+                      std::to_string(kernel.registers) + " registers: " + kernel.name + " needs " +
+                      std::to_string(registers) + " of 65536");
   }
   if (!grid.x || !grid.y || !grid.z || grid.x > 2147483647 || grid.y > 65535 || grid.z > 65535) {
     return refuse(cudaErrorInvalidConfiguration, "a grid of " + text_of(grid) + " blocks");
@@ -100,6 +113,10 @@ cudaError_t launch(const void* stub, dim3 grid, dim3 block, void** arguments, si
 }
 
 }  // namespace
+
+void complain(const std::string& why) {
+  if (error.empty()) error = why;
+}
 
 void register_kernels(const Kernel* all, size_t count) {
   for (size_t i = 0; i < count; ++i) kernels()[all[i].name] = &all[i];
@@ -166,6 +183,14 @@ cudaError_t cudaFuncSetAttribute(const void* stub, cudaFuncAttribute attribute, 
   }
   function->second.dynamic_shared_limit = static_cast<size_t>(value);
   return cudaSuccess;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned,
+                                             unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  *function = driver_function(name);
+  *result = *function ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return *function ? cudaSuccess : refuse(cudaErrorSymbolNotFound, name);
 }
 
 cudaError_t cudaGetLastError() {

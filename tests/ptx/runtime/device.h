@@ -44,6 +44,7 @@ struct Kernel {
   Body body;
   uint32_t static_shared_bytes;
   uint32_t max_threads;  // of .maxntid; 0: not given
+  uint32_t registers;    // of a thread, as ptxas has it
 };
 
 void register_kernels(const Kernel* kernels, size_t count);
@@ -63,6 +64,12 @@ void preempt(Thread& self);
 [[gnu::no_sanitize("thread")]] inline void account(Thread& self) {
   if (--self.budget <= 0) preempt(self);
 }
+
+// setmaxnreg: gives registers back, or waits until others have given back enough of them.
+void set_registers(Thread& self, const Site& site, uint32_t count, bool more);
+
+// elect.sync: the lane of a mask that is chosen, for this launch. Which one is for us to say.
+uint32_t elected(uint32_t mask);
 
 enum class Reduction { kNone, kCount, kAnd, kOr };
 

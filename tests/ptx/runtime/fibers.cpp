@@ -59,10 +59,16 @@ unsigned char* stack_memory(size_t number) {
   return stacks[number];
 }
 
+void* new_context() {
+  if (!watches_threads()) return nullptr;
+  contexts.push_back(__tsan_create_fiber(0));
+  return contexts.back();
+}
+
 void prepare(Stack& stack, void (*entry)()) {
   if (watches_threads()) {
     forget(stack.memory, kStackBytes);
-    contexts.push_back(stack.context = __tsan_create_fiber(0));
+    stack.context = new_context();
   }
   void** top = reinterpret_cast<void**>(stack.memory + kStackBytes);
   *--top = nullptr;  // where entry would return to; also aligns the stack as a call does

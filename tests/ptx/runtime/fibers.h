@@ -21,6 +21,10 @@ unsigned char* stack_memory(size_t number);
 // Makes `stack` ready to call `entry` at the next switch to it. `entry` must not return.
 void prepare(Stack& stack, void (*entry)());
 
+// The thread sanitizer's name for something that runs beside the caller, from now to the end of the
+// launch; null if it does not watch.
+void* new_context();
+
 // Fresh memory in place of `bytes` bytes of pages, if the thread sanitizer watches: it forgets who
 // has used them.
 void forget(void* pages, size_t bytes);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "copier.h"
 #include "sanitizers.h"
 #include "waiting.h"
 
@@ -77,6 +78,10 @@ void start_block(Dim index) {
     fiber.state = State::kReady;
     fiber.groups.clear();
     fiber.open_group.clear();
+    fiber.bulk_groups.clear();
+    fiber.waits_for_bulk = fiber.has_tried = false;
+    fiber.products = Products{};
+    fiber.registers = (run.kernel->registers + 7) / 8 * 8;
     fiber.stack.memory = stack_memory(i);
     prepare(fiber.stack, thread_main);
   }
@@ -85,6 +90,11 @@ void start_block(Dim index) {
   // Lanes that the last warp does not have count as returned.
   if (missing) run.warps.back().returned = ~0u << (32 - missing);
   for (Barrier& barrier : run.barriers) barrier = Barrier{};
+  run.mbarriers.clear();
+  run.free_registers = 0;
+  run.short_of_registers.clear();
+  forget_copies();
+  reset_proxies();
   run.returned = 0;
 }
 
@@ -110,6 +120,28 @@ std::string who_waits_where() {
   return text;
 }
 
+// Whether the four warps of each warpgroup have computed the same products.
+bool warpgroups_agree() {
+  for (size_t i = 0; i < run.fibers.size(); i += 32) {
+    const size_t first = i / 128 * 128;
+    if (run.fibers[i].products.digest == run.fibers[first].products.digest) continue;
+    report("warps %zu and %zu of a warpgroup have not started the same wgmma instructions",
+           first / 32, i / 32);
+    return false;
+  }
+  return true;
+}
+
+// Copies land late, that is when nobody can go on without them; at once if threads run backwards;
+// or at any time, in any order.
+void let_copies_land() {
+  while (error.empty() && copy_under_way()) {
+    if (schedule.order == Order::kForward) return;
+    if (schedule.order == Order::kShuffled && random_below(2) == 0) return;
+    make_copy();
+  }
+}
+
 bool run_block(Dim index) {
   start_block(index);
   std::vector<Fiber*> ready;
@@ -118,18 +150,29 @@ bool run_block(Dim index) {
     for (Fiber& fiber : run.fibers) {
       if (fiber.state == State::kReady) ready.push_back(&fiber);
     }
-    if (ready.empty()) break;
+    if (ready.empty()) {
+      const BulkCopy* copy = copy_under_way();
+      if (!copy) break;
+      if (run.returned == run.fibers.size()) {
+        report("%s:%d: the block ends while this copy is under way ('%s')", copy->site->file,
+               copy->site->line, copy->site->instruction);
+        return false;
+      }
+      make_copy();
+      if (!error.empty()) return false;
+    }
     put_in_order(ready);
     for (Fiber* fiber : ready) {
       run.current = fiber;
       fiber->budget = new_budget();
       switch_stack(run.scheduler, fiber->stack);
+      let_copies_land();
       if (!error.empty()) return false;
       // Now and then a new round begins early, so that some threads run far ahead of others.
       if (schedule.order == Order::kShuffled && random_below(4) == 0) break;
     }
   }
-  if (run.returned == run.fibers.size()) return true;
+  if (run.returned == run.fibers.size()) return warpgroups_agree();
   report("deadlock in block (%u, %u, %u): %s", index.x, index.y, index.z,
          who_waits_where().c_str());
   return false;

@@ -1,6 +1,9 @@
 #include "waiting.h"
 
+#include <algorithm>
+
 #include "sanitizers.h"
+#include "scheduler.h"
 
 namespace ptx {
 
@@ -9,12 +12,6 @@ alignas(4096) unsigned char tokens[4096];
 namespace {
 
 Fiber& fiber_of(Thread& thread) { return static_cast<Fiber&>(thread); }
-
-void wait(Fiber& fiber, const Site& site) {
-  fiber.state = State::kWaiting;
-  fiber.waits_at = &site;
-  leave(fiber);
-}
 
 // --- barriers of a block
 
@@ -76,10 +73,22 @@ void finish(Warp& warp, size_t number) {
 
 void leave(Fiber& fiber) { switch_stack(fiber.stack, run.scheduler); }
 
+void wait(Fiber& fiber, const Site& site) {
+  fiber.state = State::kWaiting;
+  fiber.waits_at = &site;
+  leave(fiber);
+}
+
 void preempt(Thread& self) { leave(fiber_of(self)); }
 
 void on_return(Fiber& fiber) {
   const Quiet quiet;
+  const Products& products = fiber.products;
+  const auto has_some = [](const auto& group) { return !group.empty(); };
+  if (has_some(products.open) ||
+      std::any_of(products.groups.begin(), products.groups.end(), has_some)) {
+    fail(fiber, *products.site, "the thread returns, and has not waited for its wgmma");
+  }
   fiber.state = State::kDone;
   ++run.returned;
   Warp& warp = run.warps[fiber.linear / 32];
@@ -163,6 +172,35 @@ void warp_rendezvous(Thread& self, const Site& site, uint32_t mask, void* argume
     wait(fiber, site);
   }
   if (anywhere) take(token_of(warp));
+}
+
+void set_registers(Thread& self, const Site& site, uint32_t count, bool more) {
+  Fiber& fiber = fiber_of(self);
+  if (count < 24 || count > 256 || count % 8) fail(self, site, "%u registers", count);
+  if (more ? count < fiber.registers : count > fiber.registers) {
+    fail(self, site, "%u registers, and the thread has %u", count, fiber.registers);
+  }
+  if (!more) {
+    run.free_registers += fiber.registers - count;
+    for (Fiber* other : run.short_of_registers) other->state = State::kReady;
+    run.short_of_registers.clear();
+  }
+  while (more && run.free_registers < count - fiber.registers) {
+    run.short_of_registers.push_back(&fiber);
+    wait(fiber, site);
+  }
+  if (more) run.free_registers -= count - fiber.registers;
+  fiber.registers = count;
+}
+
+uint32_t elected(uint32_t mask) {
+  if (schedule.order == Order::kForward) return static_cast<uint32_t>(__builtin_ctz(mask));
+  if (schedule.order == Order::kReversed) return 31 - static_cast<uint32_t>(__builtin_clz(mask));
+  // The same for a mask every time.
+  uint32_t skipped =
+      static_cast<uint32_t>(schedule.seed) % static_cast<uint32_t>(__builtin_popcount(mask));
+  for (; skipped > 0; --skipped) mask &= mask - 1;
+  return static_cast<uint32_t>(__builtin_ctz(mask));
 }
 
 }  // namespace ptx

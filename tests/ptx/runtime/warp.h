@@ -120,4 +120,10 @@ inline value_t bits_xor(value_t a, value_t b) {
   return a ^ b;
 }
 
+// elect.sync: the chosen lane; the lanes of `mask` meet.
+inline uint32_t elect(Thread& self, const Site& site, uint32_t mask) {
+  warp_rendezvous(self, site, mask, nullptr, [](void* const*) {});
+  return elected(mask);
+}
+
 }  // namespace ptx
