@@ -23,8 +23,8 @@ ENGINE = importlib.import_module("simclr_bench._C")
 OPERATORS = torch.ops.simclr_bench
 
 # Blocks have 64 rows, or 128 from 256 pairs on, or 256 from 4096 (with AMX from 1024). 130: two
-# full blocks and one of two rows; 300: the last block is not full, nor is its last panel of columns.
-# 9 x 600: products of rows in three parts, the last short.
+# full blocks and one of two rows; 300: the last block is not full, nor is its last panel of
+# columns. 9 x 600: products of rows in three parts, the last short.
 SHAPES = [(130, 5), (300, 17), (9, 600)]
 SEEDS = range(3)
 
