@@ -155,6 +155,7 @@ void plain_sums(const ContrastOperands<T>& o, const ContrastTile& tile, const Co
     }
   };
   Rows(o).for_each_block(view, scratch, visit, finish_panel);
+  if (stored && o.stream) finish_stream();
   for (int64_t row = 0; row < view.rows; ++row) {
     for (int64_t kind = 0; kind < kinds; ++kind) {
       outputs.of[kind][view.first_row + row] += row_sums[row * kinds + kind].total();

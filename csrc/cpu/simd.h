@@ -73,6 +73,13 @@ SIMCLR_BENCH_INLINE void stream(T* p, Vec<T> v) {
 #endif
 }
 
+// What was streamed comes before all that this thread stores from now on, also for other threads.
+SIMCLR_BENCH_INLINE void finish_stream() {
+#if defined(SIMCLR_BENCH_AVX512)
+  _mm_sfence();
+#endif
+}
+
 template <typename T>
 SIMCLR_BENCH_INLINE Vec<T> broadcast(T value) {
   return Vec<T>{} + value;
