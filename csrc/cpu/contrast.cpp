@@ -174,7 +174,7 @@ const ContrastKernels<T>& kernels_for(const Arguments& a) {
     if (a.z0.scalar_type() == at::kBFloat16) return *simclr_bench::bfloat16_kernels();
     return simclr_bench::float32_kernels(a.rows() + a.other_rows(), a.normalize);
   } else {
-    return simclr_bench::contrast_tables().float64;
+    return simclr_bench::float64_kernels();
   }
 }
 

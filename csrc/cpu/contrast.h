@@ -120,7 +120,7 @@ struct ContrastTables {
 
 // For the instruction set in use. Those of bfloat16 read it and compute in float; null where they
 // would not be faster than floats. Those of float32 depend on how many rows there are in all.
-const ContrastTables& contrast_tables();
+const ContrastKernels<double>& float64_kernels();
 const ContrastKernels<float>& float32_kernels(int64_t rows, bool normalize);
 const ContrastKernels<float>* bfloat16_kernels();
 

@@ -16,6 +16,7 @@
 
 #include "contrast.h"
 #include "contrast_memory.h"
+#include "contrast_partners.h"
 #include "contrast_schedule.h"
 
 namespace simclr_bench {
@@ -70,7 +71,9 @@ class Engine {
       labels_.assign(o_.padded_rows, T(-1));
       for (int64_t i = 0; i < rows_; ++i) labels_[padded_[i]] = labels[i];
       o_.labels = labels_.data();
-      count_labels();
+      partners_ = Partners(labels);
+    } else {
+      partners_ = Partners(rows_, padded_.size() - rows_);
     }
     o_.scale = static_cast<T>(k_ * M_LOG2E);
     online_ = !normalize_ || o_.scale > kLargestExponent<T>;
@@ -82,16 +85,18 @@ class Engine {
         first += segment.rows;
       }
     }
-    make_schedule();
+    const int64_t others_blocks = static_cast<int64_t>(block_rows_.size()) - own_blocks_;
+    schedule_ = objective == Objective::kInfoNCE
+                    ? two_tower_schedule(own_blocks_)
+                    : symmetric_schedule(own_blocks_, others_blocks, !o_.labels);
   }
 
   int64_t rows() const { return rows_; }
 
   // Own rows that have a positive, over which a mean is taken.
   int64_t anchors() const {
-    if (!o_.labels) return rows_;
     int64_t count = 0;
-    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);
+    for (int64_t i = 0; i < rows_; ++i) count += partners_.any(i);
     return count;
   }
 
@@ -122,10 +127,11 @@ class Engine {
     const int64_t firsts = o_.labels ? rows_ : rows_ / 2;
     at::parallel_for(0, firsts, kRowGrain / 2, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t pair = pair_of(i);
+        const int64_t pair = partners_.pair_of(i);
         if (pair >= 0 && pair < i) continue;  // done with its pair
-        positive_[i] = pair >= 0 ? kernels_.dot(o_, padded_[i], padded_[pair])
-                                 : similarities_[padded_[i]] / std::max<int64_t>(1, others_of(i));
+        positive_[i] = pair >= 0
+                           ? kernels_.dot(o_, padded_[i], padded_[pair])
+                           : similarities_[padded_[i]] / std::max<int64_t>(1, partners_.count(i));
         losses_[i] = loss_of(i);
         if (pair < 0) continue;
         positive_[pair] = positive_[i];
@@ -179,9 +185,9 @@ class Engine {
     std::vector<double> upstreams(all), missed(all);  // g_i and c_i
     at::parallel_for(0, all, kRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        upstreams[i] = has_positive(i) ? upstream(i) : 0.0;
+        upstreams[i] = partners_.any(i) ? upstream(i) : 0.0;
         missed[i] = upstreams[i];
-        if (objective_ == Objective::kDecoupled || !has_positive(i)) continue;
+        if (objective_ == Objective::kDecoupled || !partners_.any(i)) continue;
         const double d = difference(i);
         const double e = std::exp(-std::abs(d));
         missed[i] *= (d < 0 ? e : 1.0) / (1 + e);
@@ -197,10 +203,10 @@ class Engine {
       missed[i] /= unit;
       const double sum = negatives_.sums[at];
       if (sum != 0) negative[at] = static_cast<T>(missed[i] / sum);
-      if (o_.labels && others_of(i) > 1) {
+      if (partners_.several(i)) {
         const double g = upstreams[i] / unit;
         positive[at] = static_cast<T>((g - missed[i]) / positives_.sums[at]);
-        constant[at] = static_cast<T>(g / others_of(i));
+        constant[at] = static_cast<T>(g / partners_.count(i));
       }
     }
     negatives_.finish();
@@ -217,7 +223,8 @@ class Engine {
     at::parallel_for(0, rows_, std::max<int64_t>(1, 16384 / o_.dim),
                      [&](int64_t begin, int64_t end) {
                        for (int64_t i = begin; i < end; ++i) {
-                         const int64_t pair = pair_of(i) >= 0 ? pair_of(i) : i;
+                         const int64_t partner = partners_.pair_of(i);
+                         const int64_t pair = partner < 0 ? i : partner;
                          const double pull = pair != i ? missed[i] + missed[pair] : 0.0;
                          int64_t output = 0;
                          int64_t row = i;
@@ -230,7 +237,7 @@ class Engine {
     double sum = 0;
     for (int64_t i = 0; i < rows_; ++i) {
       const int64_t at = padded_[i];
-      const bool several = o_.labels && others_of(i) > 1;
+      const bool several = partners_.several(i);
       const double of_positives = several ? positives_.mean(at) : positive_[i];
       if (several) sum += upstreams[i] * (of_positives - positive_[i]);
       if (negatives_.sums[at] != 0) sum += missed[i] * unit * (negatives_.mean(at) - of_positives);
@@ -246,7 +253,7 @@ class Engine {
   static constexpr int64_t kRowGrain = 128;
 
   double loss_of(int64_t i) const {
-    if (!has_positive(i)) return 0;
+    if (!partners_.any(i)) return 0;
     const double d = difference(i);
     if (objective_ == Objective::kDecoupled) return d;
     return spread(i) + std::max(d, 0.0) + std::log1p(std::exp(-std::abs(d)));
@@ -257,7 +264,7 @@ class Engine {
     const int64_t at = padded_[i];
     double logarithm = std::log2(negatives_.sums[at]);
     double other = positive_[i];
-    if (o_.labels && others_of(i) > 1) {
+    if (partners_.several(i)) {
       logarithm -= std::log2(positives_.sums[at]);
       other = positives_.maximum(at);
     }
@@ -269,37 +276,10 @@ class Engine {
 
   // log a_i - k·mean s_ip: 0 for a single positive.
   double spread(int64_t i) const {
-    if (!o_.labels || others_of(i) < 2) return 0;
+    if (!partners_.several(i)) return 0;
     const int64_t at = padded_[i];
     const double above = (positives_.maximum(at) - positive_[i]) * o_.scale;
     return M_LN2 * (std::log2(positives_.sums[at]) + above);
-  }
-
-  // The one positive of a row; -1 if it has none or several.
-  int64_t pair_of(int64_t i) const {
-    if (o_.labels) return pairs_[i];
-    return i < rows_ / 2 ? i + rows_ / 2 : i - rows_ / 2;
-  }
-
-  // How many rows share this one's label.
-  int64_t others_of(int64_t i) const { return label_sizes_[labels_[padded_[i]]] - 1; }
-
-  bool has_positive(int64_t i) const { return !o_.labels || others_of(i) > 0; }
-
-  void count_labels() {
-    label_sizes_.assign(rows_, 0);
-    std::vector<int64_t> first(rows_, -1);
-    pairs_.assign(rows_, -1);
-    for (int64_t i = 0; i < rows_; ++i) {
-      const int64_t label = labels_[padded_[i]];
-      const int64_t size = ++label_sizes_[label];
-      if (size == 1) first[label] = i;
-      if (size == 2) std::tie(pairs_[i], pairs_[first[label]]) = std::tuple(first[label], i);
-      if (size == 3) {
-        pairs_[pairs_[first[label]]] = -1;
-        pairs_[first[label]] = -1;
-      }
-    }
   }
 
   template <typename Void>
@@ -322,32 +302,6 @@ class Engine {
                       first_padded + row, norms_.data() + first + std::min(row, segment.rows));
       }
     });
-  }
-
-  void make_schedule() {
-    const int64_t n = own_blocks_;
-    if (objective_ == Objective::kInfoNCE) {
-      for (int64_t round = 0; round < n / 2; ++round) {
-        for (int64_t i = 0; i < n / 2; ++i) {
-          const TilePart part = round == 0 ? TilePart::kOffDiagonal : TilePart::kAll;
-          schedule_.add(round, i, n / 2 + (i + round) % (n / 2), part, true);
-        }
-      }
-    } else {
-      const bool paired = objective_ != Objective::kSupervised;
-      tournament(n, [&](int64_t round, int64_t i, int64_t j) {
-        TilePart part = TilePart::kAll;
-        if (i == j) part = TilePart::kAboveDiagonal;
-        if (paired && j - i == n / 2) part = TilePart::kOffDiagonal;
-        schedule_.add(round, i, j, part, true);
-      });
-      const int64_t others = static_cast<int64_t>(block_rows_.size()) - n;
-      const int64_t before = schedule_.rounds();
-      for (int64_t round = 0; round < others; ++round) {
-        for (int64_t i = 0; i < n; ++i)
-          schedule_.add(before + round, i, n + (i + round) % others, TilePart::kAll, false);
-      }
-    }
   }
 
   T* stored_tile(int64_t t) const {
@@ -376,8 +330,7 @@ class Engine {
   std::vector<int64_t> padded_;  // [all rows] padded index of each row
   std::optional<Buffer<char>> packed_;
   std::vector<T> labels_;
-  std::vector<int64_t> label_sizes_;  // by label
-  std::vector<int64_t> pairs_;        // with labels: the one positive of each row, or -1
+  Partners partners_;
   std::vector<double> norms_, similarities_, positive_, losses_;
   Totals<T> negatives_, positives_;
   Schedule schedule_;

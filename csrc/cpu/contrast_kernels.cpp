@@ -22,6 +22,8 @@ extern const ContrastKernels<float> kFloat32Amx;
 }  // namespace avx512_bf16
 #endif
 
+namespace {
+
 const ContrastTables& contrast_tables() {
 #if defined(__x86_64__)
   if (cpu_capability() >= Capability::kAvx512) return avx512::kContrastTables;
@@ -29,6 +31,10 @@ const ContrastTables& contrast_tables() {
 #endif
   return baseline::kContrastTables;
 }
+
+}  // namespace
+
+const ContrastKernels<double>& float64_kernels() { return contrast_tables().float64; }
 
 const ContrastKernels<float>& float32_kernels(int64_t rows, bool normalize) {
 #if defined(__x86_64__)

@@ -121,4 +121,34 @@ class Schedule {
   std::vector<int32_t> turns_;  // by block: how many there are
 };
 
+// Every pair of `n` blocks, and each of them with `others` that get nothing back. Where the blocks
+// are of two views, `paired`, the positives lie on the main diagonals of tiles n / 2 blocks apart.
+inline Schedule symmetric_schedule(int64_t n, int64_t others, bool paired) {
+  Schedule schedule;
+  tournament(n, [&](int64_t round, int64_t i, int64_t j) {
+    TilePart part = TilePart::kAll;
+    if (i == j) part = TilePart::kAboveDiagonal;
+    if (paired && j - i == n / 2) part = TilePart::kOffDiagonal;
+    schedule.add(round, i, j, part, true);
+  });
+  const int64_t before = schedule.rounds();
+  for (int64_t round = 0; round < others; ++round) {
+    for (int64_t i = 0; i < n; ++i)
+      schedule.add(before + round, i, n + (i + round) % others, TilePart::kAll, false);
+  }
+  return schedule;
+}
+
+// Each of the first n / 2 blocks with each of the rest.
+inline Schedule two_tower_schedule(int64_t n) {
+  Schedule schedule;
+  for (int64_t round = 0; round < n / 2; ++round) {
+    for (int64_t i = 0; i < n / 2; ++i) {
+      const TilePart part = round == 0 ? TilePart::kOffDiagonal : TilePart::kAll;
+      schedule.add(round, i, n / 2 + (i + round) % (n / 2), part, true);
+    }
+  }
+  return schedule;
+}
+
 }  // namespace simclr_bench

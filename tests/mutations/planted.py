@@ -6,6 +6,7 @@ CONTRASTIVE = "tests/losses/contrastive"
 DISTILLATION = "tests/losses/distillation"
 
 BFLOAT16 = "csrc/cpu/contrast_bfloat16.h"
+BFLOAT16_PRODUCTS = "csrc/cpu/bfloat16.h"
 BLOCKS = "csrc/cpu/contrast_blocks.h"
 PANELS = "csrc/cpu/contrast_panels.h"
 SUMS = "csrc/cpu/contrast_sums.h"
@@ -149,10 +150,18 @@ MUTATIONS = (
         needs="avx512_bf16",
     ),
     Mutation(
-        "bfloat16: weights rounded once and for all",
-        BFLOAT16,
-        "        if (part + 1 == kParts) continue;",
-        "        if (part + 1 <= kParts) continue;",
+        "bfloat16: the second part of a weight repeats the first",
+        BFLOAT16_PRODUCTS,
+        "  first -= to_float<0>(part);",
+        "  first -= 0.0f * to_float<0>(part);",
+        CONTRASTIVE,
+        needs="amx",
+    ),
+    Mutation(
+        "float32 cut: two of the six products of parts are the same",
+        BFLOAT16_PRODUCTS,
+        "      read_b(b + 2 * kStepElements);",
+        "      read_b(b + kStepElements);",
         CONTRASTIVE,
         needs="amx",
     ),
@@ -173,7 +182,7 @@ MUTATIONS = (
     Mutation(
         "supervised: a mean over all rows",
         ENGINE,
-        "    for (int64_t i = 0; i < rows_; ++i) count += has_positive(i);",
+        "    for (int64_t i = 0; i < rows_; ++i) count += partners_.any(i);",
         "    for (int64_t i = 0; i < rows_; ++i) count += 1;",
         CONTRASTIVE,
     ),
