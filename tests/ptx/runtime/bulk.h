@@ -70,15 +70,20 @@ inline void perform_box(const BulkCopy& copy) {
   }
 }
 
+inline BulkCopy bulk_copy(Thread& self, const Site& site, uint32_t shared_offset) {
+  BulkCopy copy{};
+  copy.self = &self;
+  copy.site = &site;
+  copy.shared = shared_offset;
+  return copy;
+}
+
 inline BulkCopy bulk_row(Thread& self, const Site& site, uint32_t shared_offset, uint64_t address,
                          uint32_t bytes) {
   if (bytes % 16) fail(self, site, "a bulk copy of %u bytes: not a multiple of 16", bytes);
   check_alignment(self, site, shared_offset, 16);
   check_alignment(self, site, address, 16);
-  BulkCopy copy{};
-  copy.self = &self;
-  copy.site = &site;
-  copy.shared = shared_offset;
+  BulkCopy copy = bulk_copy(self, site, shared_offset);
   copy.bytes = bytes;
   copy.global = reinterpret_cast<unsigned char*>(address);
   copy.perform = perform_row;
@@ -89,10 +94,7 @@ inline BulkCopy bulk_box(Thread& self, const Site& site, uint32_t shared_offset,
                          int32_t column, int32_t row) {
   check_alignment(self, site, shared_offset, 128);
   check_alignment(self, site, address, 64);
-  BulkCopy copy{};
-  copy.self = &self;
-  copy.site = &site;
-  copy.shared = shared_offset;
+  BulkCopy copy = bulk_copy(self, site, shared_offset);
   copy.column = column;
   copy.row = row;
   std::memcpy(&copy.map, reinterpret_cast<const void*>(address), sizeof copy.map);
