@@ -4,7 +4,9 @@ The host code of the launchers is nvcc's; the kernels are its PTX, translated. N
 neither a device nor its driver nor torch.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .library import Library
@@ -58,8 +60,8 @@ def build(
     """
 
     def fill(folder: Path) -> None:
-        objects: list[Path] = []
-        for number, source in enumerate(sources):
+        def objects_of(number: int) -> list[Path]:
+            source = sources[number]
             compiled = compile_cuda(source, defines=defines, compute=compute)
             translated = folder / f"kernels_{number}.cpp"
             report = read_report(compiled.report)
@@ -71,10 +73,16 @@ def build(
             kernels = translated.with_suffix(".o")
             flags = [*_TRANSLATED, *_SANITIZERS[sanitizer], f"-I{RUNTIME}"]
             run("g++", *flags, "-c", translated, "-o", kernels)
-            objects += [compiled.host, kernels]
+            return [compiled.host, kernels]
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            runtime = pool.submit(_runtime)
+            objects = [
+                path for paths in pool.map(objects_of, range(len(sources))) for path in paths
+            ]
         # -Bsymbolic: our runtime's functions, not those of a CUDA that is loaded as well.
         link = ["g++", "-shared", "-Wl,-Bsymbolic"]
-        run(*link, "-o", folder / "emulated.so", *objects, *_runtime())
+        run(*link, "-o", folder / "emulated.so", *objects, *runtime.result())
 
     words = ["library", *map(str, sources), *defines, compute, sanitizer]
     return kept(sources, words, fill) / "emulated.so"
@@ -84,9 +92,12 @@ def _runtime() -> list[Path]:
     """The objects of ../runtime."""
 
     def fill(folder: Path) -> None:
-        for source in RUNTIME.glob("*.cpp"):
+        def compile_one(source: Path) -> None:
             # nvcc knows where the headers of CUDA are.
             flags = ["-std=c++17", "-Xcompiler", ",".join(_RUNTIME_FLAGS)]
             run(nvcc(), *flags, "-c", source, "-o", folder / f"{source.stem}.o")
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_one, RUNTIME.glob("*.cpp")))
 
     return sorted(kept([], ["runtime"], fill).glob("*.o"))
