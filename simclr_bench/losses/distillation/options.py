@@ -1,7 +1,6 @@
 """What one call of the distillation loss is to compute, beside its tensors."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Kind = Literal["ce", "kl", "reverse_kl", "jsd"]
 Reduction = Literal["batchmean", "sum", "none"]
@@ -9,8 +8,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 REDUCTIONS: tuple[str, ...] = get_args(Reduction)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Checked options of a distillation loss.
 
     Attributes:
