@@ -29,9 +29,10 @@ against plain PyTorch and what else is installed, with the gradient's error besi
 One time is the loss and its gradients from raw inputs: to both views for NT-Xent, to the student
 for distillation (T = 4, alpha = 0.7). Every provider runs once a round, in rotating order, in one
 process; a ratio is a provider's time over ours in the same round, given as the median over rounds
-with its 95 % interval (order statistics). Rounds in which others used more than 6 % of the machine
-are discarded as long as 7 are left; "disturbed" counts those that had to be
-kept. Errors are relative, by norms, against float64.
+with its 95 % interval (order statistics). A turn begins with a call that does not count, unless one
+takes a second: it pays for the memory that the provider before has given back. Rounds in which
+others used more than 6 % of the machine are discarded as long as 7 are left; "disturbed" counts
+those that had to be kept. Errors are relative, by norms, against float64.
 """
 
 NOTHING = """
