@@ -175,7 +175,7 @@ def choose(
 
 def _refuse_transforms(op: str, impl: Impl, tensors: tuple[Tensor, ...]) -> None:
     """Forward-mode derivatives would come out as zeros, and torch.func as riddles."""
-    if not _transforming() or torch.compiler.is_compiling():
+    if not transforming() or torch.compiler.is_compiling():
         return
     for x in tensors:
         transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)
@@ -186,7 +186,7 @@ def _refuse_transforms(op: str, impl: Impl, tensors: tuple[Tensor, ...]) -> None
             )
 
 
-def _transforming() -> bool:
+def transforming() -> bool:
     """Whether a tensor may be under a transform. Asking each takes as long as a small loss."""
     forward_mode = forward_ad._current_level >= 0
     return forward_mode or torch._C._functorch.peek_interpreter_stack() is not None

@@ -78,6 +78,21 @@ def distillation_loss(
 
     Source: SimCLRv2 (arXiv:2006.10029), Eq. 2 and 3; Hinton et al. (arXiv:1503.02531).
     """
+    if impl in ("auto", "fused"):
+        loss = fused.at_once(
+            student,
+            teacher,
+            target,
+            temperature,
+            kind,
+            alpha,
+            scale_by_t2,
+            reduction,
+            ignore_index,
+            label_smoothing,
+        )
+        if loss is not None:
+            return loss
     check_matrices(_NAME, "[B, C]", ("student", "teacher"), student, teacher, rows=0)
     if target is not None:
         _check_target(target, student)

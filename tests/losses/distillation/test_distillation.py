@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss
-from simclr_bench.losses.distillation import chunked
+from simclr_bench.losses.distillation import chunked, fused
 from simclr_bench.losses.distillation.options import Options
 from tests.losses.numerics import (
     CASES,
@@ -236,3 +236,44 @@ def test_the_second_derivative_is_refused_by_name(impl: str) -> None:
     (gradient,) = torch.autograd.grad(loss, student, create_graph=True)
     with pytest.raises(NotImplementedError, match=f'distillation_loss: impl="{impl}" has no sec'):
         gradient.square().sum().backward()
+
+
+@pytest.mark.parametrize("changes", [{}, {"kind": "jsd", "reduction": "none"}, {"alpha": 0.25}])
+def test_a_usual_call_is_checked_at_once_and_means_the_same(changes: dict) -> None:
+    student = torch.randn(5, 7, requires_grad=True)
+    teacher, target = torch.randn(5, 7), torch.tensor([0, 6, 3, -100, 2])
+    options = {"kind": "kl", "alpha": 0.75, "reduction": "sum", **changes}
+    usual = distillation_loss(student, teacher, target, temperature=4.0, **options)
+    step_by_step = distillation_loss(student, teacher, target, temperature=4, **options)
+    assert usual.equal(step_by_step)
+    (gradient,) = torch.autograd.grad(usual.sum(), student)
+    (other,) = torch.autograd.grad(step_by_step.sum(), student)
+    assert gradient.equal(other)
+
+
+USUAL = (4.0, "kl", 0.75, True, "sum", -100, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [
+        (0, 4),
+        (0, 0.0),
+        (0, math.inf),
+        (0, math.nan),
+        (1, "mse"),
+        (2, True),
+        (2, 1.5),
+        (4, "mean"),
+        (5, 1.0),
+        (6, -0.1),
+    ],
+)
+def test_what_may_be_wrong_is_not_taken_at_once(place: int, other: object) -> None:
+    student, teacher = torch.randn(5, 7), torch.randn(5, 7)
+    assert fused.at_once(student, teacher, None, *USUAL) is not None
+    assert fused.at_once(student, teacher, None, *USUAL[:place], other, *USUAL[place + 1 :]) is None
+    for wrong in (student[:4], student.double(), student[:, :0], student[0], [1.0]):
+        assert fused.at_once(student, wrong, None, *USUAL) is None
+    for target in (torch.zeros(4).long(), torch.zeros(5), torch.zeros(5, 1).long(), [0] * 5):
+        assert fused.at_once(student, teacher, target, *USUAL) is None
