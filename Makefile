@@ -15,6 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 GPU_OUT ?= results/gpu
+WORKERS ?= 2
 
 SOURCES := setup.py $(shell find csrc -type f)
 CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES) $(shell find tests/ptx -type f))
@@ -28,7 +29,7 @@ reproduce: build
 	$(BIN)/simclr-bench reproduce --table 4
 
 test: build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 build: build/.done
 
