@@ -14,9 +14,11 @@ _ORDER = ("weak", "volatile", "relaxed", "acquire", "release", "acq_rel")
 _SCOPES = ("cta", "cluster", "gpu", "sys")
 
 
-def _take_what_changes_nothing(op: Operation) -> None:
-    for names in (_CACHING, _CACHING, _CACHING, _ORDER, _SCOPES):
+def _take_what_changes_nothing(op: Operation) -> str:
+    """The order, which only the thread sanitizer is told of; empty: none."""
+    for names in (_CACHING, _CACHING, _CACHING, _SCOPES):
         op.choice(*names)
+    return op.choice(*_ORDER)
 
 
 def memory(op: Operation, operand: str, space: str, size: int) -> str:
@@ -92,7 +94,7 @@ def _atomic(op: Operation) -> str:
     update, kinds = _UPDATES[op.required(*_UPDATES)]
     type = op.type(kinds, (4, 8))
     space = op.space()
-    _take_what_changes_nothing(op)
+    ordered = _take_what_changes_nothing(op) == "acq_rel"
     cpp = cpp_type(type)
     where = memory(op, operands[1], space, SIZES[type])
     statements = [f"const {cpp} a = {op.value(operands[2], type)};"]
@@ -100,7 +102,8 @@ def _atomic(op: Operation) -> str:
     if len(operands) > 3:
         statements.append(f"const {cpp} b = {op.value(operands[3], type)};")
         captures = "a, b"
-    call = f"atomic<{cpp}>(to, [{captures}]({cpp} x) -> {cpp} {{ return {update}; }})"
+    function = f"atomic<{cpp}{', true' if ordered else ''}>"
+    call = f"{function}(to, [{captures}]({cpp} x) -> {cpp} {{ return {update}; }})"
     write = op.write(operands[0], call, type)
     return " ".join([*statements, _written(op, where, space, SIZES[type], write)])
 

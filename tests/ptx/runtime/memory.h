@@ -76,13 +76,16 @@ inline value_t parameter(uint64_t address) {
 }
 
 // Threads change between accesses only, so that load and store are one step. They are atomic for
-// the thread sanitizer's sake.
-template <typename value_t, typename Update>
+// the thread sanitizer's sake; `ordered`, with .acq_rel: they make what this thread did before
+// known to those that come after.
+template <typename value_t, bool ordered = false, typename Update>
 inline value_t atomic(unsigned char* memory, Update update) {
   using word_t = unsigned_of<value_t>;
   word_t* word = reinterpret_cast<word_t*>(memory);
-  const value_t before = bits_as<value_t>(__atomic_load_n(word, __ATOMIC_RELAXED));
-  __atomic_store_n(word, bits_as<word_t>(static_cast<value_t>(update(before))), __ATOMIC_RELAXED);
+  constexpr int kLoad = ordered ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED;
+  constexpr int kStore = ordered ? __ATOMIC_RELEASE : __ATOMIC_RELAXED;
+  const value_t before = bits_as<value_t>(__atomic_load_n(word, kLoad));
+  __atomic_store_n(word, bits_as<word_t>(static_cast<value_t>(update(before))), kStore);
   return before;
 }
 
