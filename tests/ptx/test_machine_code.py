@@ -63,7 +63,7 @@ def test_shipped_kernels(source: Path, compute: str) -> None:
     registers = {
         name: each.registers for name, each in read_report(compiled.report).kernels.items()
     }
-    assert translate(compiled.ptx, registers).count("\nvoid kernel_") == len(registers)
+    assert translate(read(compiled.ptx), registers).count("\nvoid kernel_") == len(registers)
 
 
 def of(kernel: str, found: list[str]) -> str:

@@ -31,7 +31,7 @@ PTX = """
 
 def refusal(body: str = "", outside: str = "") -> str:
     with pytest.raises(TranslationError) as refused:
-        translate(PTX.format(body=body, outside=outside), {"kernel": 40})
+        translate(read(PTX.format(body=body, outside=outside)), {"kernel": 40})
     return str(refused.value)
 
 
@@ -105,7 +105,7 @@ def test_names_of_inline_assembly_are_its_own() -> None:
     { .reg .b32 x; LOOP: mov.u32 x, 1; @%p1 bra LOOP; }
     { .reg .b32 x; LOOP: mov.u32 x, 2; @%p1 bra LOOP; }
     """
-    text = translate(PTX.format(body=body, outside=""), {"kernel": 40})
+    text = translate(read(PTX.format(body=body, outside="")), {"kernel": 40})
     variables = set(re.findall(r"uint32_t (r_x\w*);", text))
     labels = set(re.findall(r"^(label_LOOP\w*):", text, re.MULTILINE))
     assert len(variables) == len(labels) == 2
@@ -120,7 +120,7 @@ def test_shared_arrays_lie_side_by_side_and_dynamic_ones_behind_them() -> None:
     .extern .shared .align 16 .b8 tail[];
     """
     body = "mov.u32 %r1, first; mov.u32 %r2, second; mov.u32 %r3, tail;"
-    text = translate(PTX.format(body=body, outside=outside), {"kernel": 40})
+    text = translate(read(PTX.format(body=body, outside=outside)), {"kernel": 40})
     assert re.findall(r"set\(r_r\d, uint32_t\(get<uint32_t>\(uint64_t\{(.*?)\}\)\)\)", text) == [
         "uint64_t{0u} + 0",
         "uint64_t{16u} + 0",

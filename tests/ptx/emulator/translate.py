@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from . import arithmetic, asynchronous, control, conversion, memory, tensor, warpgroup
 from .operation import Operation, cpp_type
-from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register, read
+from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register
 
 _TABLE: dict[str, Callable[[Operation], str]] = {
     **arithmetic.TABLE,
@@ -124,17 +124,16 @@ def _unsigned(type: str) -> str:
     return type if type == "pred" else f"b{8 * SIZES[type]}"
 
 
-def translate(ptx: str, registers: Mapping[str, int]) -> str:
-    """C++ for a PTX file.
+def translate(module: Module, registers: Mapping[str, int]) -> str:
+    """C++ for the kernels of a module.
 
     Args:
-        ptx: Its text.
+        module: What has been read of a PTX file.
         registers: How many a thread of each kernel has, by the kernel's name.
 
     Raises:
         TranslationError: an instruction or declaration that the emulator does not know.
     """
-    module = read(ptx)
     translator = _Translator(module)
     functions, table = [], []
     for number, kernel in enumerate(module.kernels):
