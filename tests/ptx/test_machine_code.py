@@ -18,7 +18,7 @@ ARCHITECTURES = ("80", "90a")
 
 # Threads of a block where no __launch_bounds__ says so: kThreads of csrc/cuda/block.cuh.
 THREADS = 256
-# One block computes while another one waits for memory.
+# One block computes while another one waits for memory, unless __launch_bounds__ says otherwise.
 BLOCKS_PER_MULTIPROCESSOR = 2
 REGISTERS_OF_A_MULTIPROCESSOR = 65536
 
@@ -34,8 +34,8 @@ def problems(source: Path, compute: str, wanted: Mapping[str, set[str]]) -> list
     """What is wrong with the machine code of a .cu file; `wanted` names instructions by kernel."""
     compiled = compile_cuda(source, compute=compute)
     report, code = read_report(compiled.report), instructions(compiled.host)
-    threads = {kernel.name: kernel.max_threads or THREADS for kernel in read(compiled.ptx).kernels}
-    assert code.keys() == report.kernels.keys() == threads.keys()
+    kernels = {kernel.name: kernel for kernel in read(compiled.ptx).kernels}
+    assert code.keys() == report.kernels.keys() == kernels.keys()
     found = [f"tensor instructions wait for each other: {line}" for line in report.serialised]
     for name, resources in report.kernels.items():
         if resources.stack_bytes or resources.spill_bytes:
@@ -43,9 +43,11 @@ def problems(source: Path, compute: str, wanted: Mapping[str, set[str]]) -> list
         if local := {"LDL", "STL"} & code[name].keys():
             found.append(f"{name}: local memory: {sorted(local)}")
         # A thread has a multiple of 8 of them.
-        registers = -(-resources.registers // 8) * 8 * threads[name]
-        if registers * BLOCKS_PER_MULTIPROCESSOR > REGISTERS_OF_A_MULTIPROCESSOR:
-            found.append(f"{name}: {resources.registers} registers in {threads[name]} threads")
+        threads = kernels[name].max_threads or THREADS
+        blocks = kernels[name].min_blocks or BLOCKS_PER_MULTIPROCESSOR
+        registers = -(-resources.registers // 8) * 8 * threads
+        if registers * blocks > REGISTERS_OF_A_MULTIPROCESSOR:
+            found.append(f"{name}: {resources.registers} registers in {threads} threads")
         for part, opcodes in wanted.items():
             if part in name and not opcodes <= code[name].keys():
                 found.append(f"{name}: without {sorted(opcodes - code[name].keys())}")

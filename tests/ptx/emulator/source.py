@@ -70,11 +70,12 @@ class Label:
 
 @dataclass
 class Kernel:
-    """One .entry: its parameters' names in order, and its body, flat."""
+    """One .entry: its parameters' names in order, __launch_bounds__ (0: none), its body, flat."""
 
     name: str
     parameters: list[str]
     max_threads: int
+    min_blocks: int
     local: list[Array] = field(default_factory=list)
     shared: list[Array] = field(default_factory=list)
     body: list[Instruction | Label] = field(default_factory=list)
@@ -246,7 +247,8 @@ def read(text: str) -> Module:
         threads = 1
         for number in (limit[1] if limit else "0").split(","):
             threads *= int(number)
-        kernel = Kernel(entry[1], parameters, threads)
+        blocks = re.search(r"\.minnctapersm\s+(\d+)", entry[3])
+        kernel = Kernel(entry[1], parameters, threads, int(blocks[1]) if blocks else 0)
         _Flattener(kernel, _Locations(files)).flatten(scope, {})
         module.kernels.append(kernel)
     outside.append(text[at:])
