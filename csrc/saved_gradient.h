@@ -2,7 +2,9 @@
 
 #pragma once
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/detach.h>
 #include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/graph_task.h>
@@ -26,6 +28,14 @@ inline at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& grad) {
   const bool ours = has_value(grad) && !torch::autograd::get_current_graph_task_keep_graph() &&
                     gradient.storage().use_count() == 1;
   if (!ours) return gradient.mul(grad);
+  if (gradient.is_cuda()) {  // item() would wait for the device
+    static const auto scale = c10::Dispatcher::singleton()
+                                  .findSchemaOrThrow("simclr_bench::scale_", "")
+                                  .typed<void(const at::Tensor&, const at::Tensor&)>();
+    const at::AutoDispatchBelowADInplaceOrView below;
+    scale.call(gradient, grad.to(at::kFloat));
+    return gradient;
+  }
   return grad.item<double>() == 1 ? gradient : gradient.mul_(grad);
 }
 

@@ -47,17 +47,7 @@ TORCH_LIBRARY(simclr_bench, m) {
   m.def(
       "nt_xent_backward(Tensor grad, Tensor z0, Tensor z1, Tensor statistics, float temperature,"
       " bool normalize) -> (Tensor grad_z0, Tensor grad_z1)");
-  // CUDA only, for the plain cross-entropy of the soft labels.
-  // loss [B], without the factor T². statistics [4, B]: the maximum and the log of the sum of
-  // exponentials above it, for the student's row and then for the teacher's.
-  m.def(
-      "distillation_forward(Tensor student, Tensor teacher, float temperature)"
-      " -> (Tensor loss, Tensor statistics)");
-  // grad [B]; the result is the student's gradient [B, C]. The teacher gets none.
-  m.def(
-      "distillation_backward(Tensor grad, Tensor student, Tensor teacher, Tensor statistics,"
-      " float temperature) -> Tensor");
-  // CPU only, for every option of distillation_loss. kind: ce, kl, reverse_kl or jsd; reduction:
+  // For every option of distillation_loss. kind: ce, kl, reverse_kl or jsd; reduction:
   // batchmean, sum or none. soft_weight and hard_weight multiply the two terms; "batchmean" divides
   // each by its number of rows. loss [] or, for "none", [B]. A gradient of the loss is [B, C] if it
   // is asked for and [0] if not; for "none" neither may be.
@@ -72,4 +62,7 @@ TORCH_LIBRARY(simclr_bench, m) {
       " float temperature, str kind, float soft_weight, float hard_weight, float label_smoothing,"
       " int ignore_index, str reduction, bool student_gradient, bool teacher_gradient)"
       " -> (Tensor grad_student, Tensor grad_teacher)");
+  // CUDA only: gradient times factor [], a float32 beside it, in place. Nothing is moved where the
+  // factor is 1, and nothing waits to see it.
+  m.def("scale_(Tensor(a!) gradient, Tensor factor) -> ()");
 }

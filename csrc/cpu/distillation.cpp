@@ -18,40 +18,22 @@
 #include <tuple>
 #include <vector>
 
-#include "../check.h"
+#include "../distillation_options.h"
 #include "capability.h"
 
 namespace {
 
 using at::Tensor;
 using simclr_bench::Capability;
+using simclr_bench::check_distillation;
 using simclr_bench::DistillationKind;
 using simclr_bench::DistillationProblem;
 using simclr_bench::DistillationRows;
+using simclr_bench::kind_of;
+using Options = simclr_bench::DistillationOptions;
 
 // Elements for one thread at least: about 20 us of exponentials.
 constexpr int64_t kGrainElements = 8192;
-
-// What both operators take after their tensors.
-struct Options {
-  double temperature;
-  c10::string_view kind;
-  double soft_weight;
-  double hard_weight;
-  double label_smoothing;
-  int64_t ignore_index;
-  c10::string_view reduction;
-  bool student_gradient;
-  bool teacher_gradient;
-};
-
-DistillationKind kind_of(const char* op, c10::string_view name) {
-  if (name == "ce") return DistillationKind::kCe;
-  if (name == "kl") return DistillationKind::kKl;
-  if (name == "reverse_kl") return DistillationKind::kReverseKl;
-  if (name == "jsd") return DistillationKind::kJsd;
-  TORCH_CHECK_VALUE(false, op, ": kind must be ce, kl, reverse_kl or jsd, got ", name);
-}
 
 const simclr_bench::DistillationKernels& kernels() {
 #if defined(__x86_64__)
@@ -64,24 +46,6 @@ const simclr_bench::DistillationKernels& kernels() {
 
 DistillationRows<float> rows_kernel(float) { return kernels().float32; }
 DistillationRows<double> rows_kernel(double) { return kernels().float64; }
-
-void check_inputs(const char* op, const Tensor& student, const Tensor& teacher,
-                  const std::optional<Tensor>& target, const Options& options) {
-  simclr_bench::check_same(op, "student", student, "teacher", teacher);
-  TORCH_CHECK(student.size(1) > 0, op, ": student must have classes, got ", student.sizes());
-  simclr_bench::check_floating(op, student, /*float64_allowed=*/true);
-  simclr_bench::check_temperature(op, options.temperature);
-  TORCH_CHECK_VALUE(
-      options.reduction == "batchmean" || options.reduction == "sum" || options.reduction == "none",
-      op, ": reduction must be batchmean, sum or none, got ", options.reduction);
-  if (!target.has_value()) return;
-  TORCH_CHECK(target->dim() == 1 && target->size(0) == student.size(0), op, ": target must be [",
-              student.size(0), "], got ", target->sizes());
-  TORCH_CHECK(target->scalar_type() == at::kLong, op, ": target must be int64, got ",
-              target->scalar_type());
-  TORCH_CHECK(target->device() == student.device(), op, ": target must be on ", student.device(),
-              ", got ", target->device());
-}
 
 // How many rows have a hard term; throws IndexError for a target that is no class.
 int64_t rows_with_target(const Tensor& target, int64_t classes, int64_t ignore_index) {
@@ -178,9 +142,8 @@ std::tuple<Tensor, Tensor, Tensor> distillation(const Tensor& student, const Ten
   const Options options = {temperature,     kind,         soft_weight, hard_weight,
                            label_smoothing, ignore_index, reduction,   student_gradient,
                            teacher_gradient};
-  check_inputs(kOp, student, teacher, target, options);
-  TORCH_CHECK(reduction != "none" || !(student_gradient || teacher_gradient), kOp,
-              ": gradients of unreduced losses are distillation_recompute's");
+  check_distillation(kOp, student, teacher, target, options, /*float64_allowed=*/true);
+  simclr_bench::check_no_unreduced_gradient(kOp, options);
   const int64_t rows = student.size(0);
   const at::ScalarType dtype = computed_in(student);
   const Tensor x = student.to(dtype).contiguous();
@@ -203,16 +166,9 @@ std::tuple<Tensor, Tensor> distillation_recompute(
   const Options options = {temperature,     kind,         soft_weight, hard_weight,
                            label_smoothing, ignore_index, reduction,   student_gradient,
                            teacher_gradient};
-  check_inputs(kOp, student, teacher, target, options);
+  check_distillation(kOp, student, teacher, target, options, /*float64_allowed=*/true);
   const int64_t rows = student.size(0);
-  if (reduction == "none") {
-    TORCH_CHECK(grad.dim() == 1 && grad.size(0) == rows, kOp, ": grad must be [", rows, "], got ",
-                grad.sizes());
-  } else {
-    TORCH_CHECK(grad.dim() == 0, kOp, ": grad must be a scalar, got ", grad.sizes());
-  }
-  TORCH_CHECK(grad.device() == student.device(), kOp, ": grad must be on ", student.device(),
-              ", got ", grad.device());
+  simclr_bench::check_upstream(kOp, grad, student, options);
   const at::ScalarType dtype = computed_in(student);
   const Tensor x = student.to(dtype).contiguous();
   const Tensor t = teacher.to(dtype).contiguous();

@@ -6,9 +6,9 @@
 
 #include <cstdint>
 
-namespace simclr_bench {
+#include "../distillation_kind.h"
 
-enum class DistillationKind { kCe, kKl, kReverseKl, kJsd };
+namespace simclr_bench {
 
 // B rows of logits and what to compute of them. T is float or double.
 template <typename T>

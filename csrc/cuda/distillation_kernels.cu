@@ -1,98 +1,104 @@
-// Distillation loss from raw logits on CUDA, forward and backward (SimCLRv2, arXiv:2006.10029,
-// Eq. 2). Formulas, gradient and notation: csrc/cpu/distillation.cpp, which this follows.
+// Distillation from raw logits on CUDA: row losses, their sum and, in the same pass, the gradients.
+// Formulas: csrc/cpu/distillation_terms.h. One class and one row: distillation_terms.cuh. Kernels:
+// distillation_tile.cuh for few classes, distillation_schedules.cuh. Here: which of them a problem
+// gets, and two small ones beside them.
 //
-//   in    student x [B, C], teacher t [B, C]    float32, float16 or bfloat16
-//   out   loss [B] float32, statistics [4, B] float64; gradient in the dtype of the student
+//   in    student [B, C], teacher [B, C]    float32, float16 or bfloat16; target [B] or none
+//   out   loss [] or [B] float32; gradients in the dtype of the logits
 //
-// Not stored: either [B, C] probability matrix. Traffic: the forward reads each logit twice (the
-// second time from cache for rows of usual length), the backward once.
+// Not stored: any [B, C] matrix but the gradients. Traffic: each logit is read once and each
+// gradient written once; rows that no shared memory holds are read twice if a gradient is wanted,
+// also where it is that of row losses: their sums are not saved for it.
 //
-// Parallelization: one block per row, its threads stride over classes; sums along a fixed tree, no
-// atomics. Accumulates in float32; the per-row scalars in double.
+// Computes in float32; adds up row losses in double.
 
-#include "block.cuh"
-#include "launchers.h"
+#include "distillation_schedules.cuh"
+#include "distillation_tile.cuh"
 
 namespace simclr_bench {
 namespace {
 
-__device__ float block_max(float value) {
-  return block_reduce(value, [](float a, float b) { return fmaxf(a, b); });
-}
-
-template <typename element_t>
-__device__ float row_max(const element_t* x, int64_t classes) {
-  float largest = -INFINITY;  // fmaxf passes over NaN, which reaches the result through the sums
-  for (int64_t c = threadIdx.x; c < classes; c += kThreads)
-    largest = fmaxf(largest, to_float(x[c]));
-  return block_max(largest);
-}
-
-template <typename element_t>
-__global__ void forward(const element_t* student, const element_t* teacher, int64_t rows,
-                        int64_t classes, float k, float* loss, double* statistics) {
-  const int64_t b = blockIdx.x;
-  const element_t* x = student + b * classes;
-  const element_t* t = teacher + b * classes;
-  const float x_max = row_max(x, classes);
-  const float t_max = row_max(t, classes);
-  float x_sum = 0;
-  float t_sum = 0;
-  float cross = 0;
-  for (int64_t c = threadIdx.x; c < classes; c += kThreads) {
-    const float above = (to_float(x[c]) - x_max) * k;
-    const float weight = expf((to_float(t[c]) - t_max) * k);
-    x_sum += expf(above);
-    t_sum += weight;
-    if (weight != 0) cross += weight * above;  // 0·(-inf) would be NaN
+// How many rows have a hard term, in parts that the other kernel adds up.
+__global__ void __launch_bounds__(kRowThreads) count_targets(const __grid_constant__ Problem p) {
+  double rows = 0;
+  for (int64_t b = static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x; b < p.rows;
+       b += static_cast<int64_t>(gridDim.x) * kRowThreads) {
+    rows += p.target[b] != p.ignore_index;
   }
-  x_sum = block_sum(x_sum);
-  t_sum = block_sum(t_sum);
-  cross = block_sum(cross);
-  if (threadIdx.x != 0) return;
-  const double x_log_sum = log(static_cast<double>(x_sum));
-  statistics[b] = x_max;
-  statistics[rows + b] = x_log_sum;
-  statistics[2 * rows + b] = t_max;
-  statistics[3 * rows + b] = log(static_cast<double>(t_sum));
-  loss[b] = static_cast<float>(x_log_sum - static_cast<double>(cross) / t_sum);
+  rows = block_total(rows);
+  if (threadIdx.x == 0) p.counts[blockIdx.x] = static_cast<int64_t>(rows);
 }
 
 template <typename element_t>
-__global__ void backward(const float* grad, const element_t* student, const element_t* teacher,
-                         const double* statistics, int64_t rows, int64_t classes, float k,
-                         element_t* grad_student) {
-  const int64_t b = blockIdx.x;
-  const element_t* x = student + b * classes;
-  const element_t* t = teacher + b * classes;
-  const float x_max = static_cast<float>(statistics[b]);
-  const float t_max = static_cast<float>(statistics[2 * rows + b]);
-  const float x_scale = static_cast<float>(exp(-statistics[rows + b]));
-  const float t_scale = static_cast<float>(exp(-statistics[3 * rows + b]));
-  const float scale = grad[b] * k;
-  for (int64_t c = threadIdx.x; c < classes; c += kThreads) {
-    const float p_student = expf((to_float(x[c]) - x_max) * k) * x_scale;
-    const float p_teacher = expf((to_float(t[c]) - t_max) * k) * t_scale;
-    grad_student[b * classes + c] = from_float<element_t>(scale * (p_student - p_teacher));
+__global__ void __launch_bounds__(kRowThreads)
+    scale(element_t* gradient, int64_t elements, const float* factor) {
+  const float by = *factor;
+  if (by == 1) return;
+  constexpr int V = kVector<element_t>;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kRowThreads * V;
+  int64_t i = (static_cast<int64_t>(blockIdx.x) * kRowThreads + threadIdx.x) * V;
+  for (; i + V <= elements; i += step) {
+    uint4* const place = reinterpret_cast<uint4*>(gradient + i);
+    const uint4 bits = *place;
+    Vector<element_t> vector;
+    memcpy(&vector, &bits, sizeof bits);
+    float values[V];
+#pragma unroll
+    for (int j = 0; j < V; ++j) values[j] = to_float(vector.values[j]) * by;
+    write(gradient + i, 0, V, true, values);
   }
+  for (; i < elements; ++i) gradient[i] = from_float<element_t>(to_float(gradient[i]) * by);
+}
+
+template <typename element_t, Kind kind>
+cudaError_t launch_long_rows(const Problem& p, int64_t shared_limit, cudaStream_t stream) {
+  constexpr int V = kVector<element_t>;
+  const auto kernel = long_rows<element_t, kind>;
+  const bool again = p.grad_student || p.grad_teacher || kind == Kind::kJsd;
+  const int64_t vectors = (p.classes + V - 2) / V + 1;  // of the most misaligned row
+  const int64_t bytes = 2 * 16 * vectors;
+  constexpr int64_t kStaticBytes = 4096;  // more than the kernel has
+  if (!again || bytes + kStaticBytes > shared_limit) {
+    kernel<<<blocks_for(p.rows, 1), kLongRowThreads, 0, stream>>>(p, 0);
+    return cudaGetLastError();
+  }
+  const cudaError_t error = cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (error != cudaSuccess) return error;
+  kernel<<<blocks_for(p.rows, 1), kLongRowThreads, static_cast<size_t>(bytes), stream>>>(
+      p, static_cast<int>(vectors));
+  return cudaGetLastError();
+}
+
+template <typename element_t, Kind kind>
+cudaError_t launch(const Problem& p, int64_t shared_limit, cudaStream_t stream) {
+  if (p.classes <= kFewClasses) {
+    few_classes<element_t, kind><<<blocks_for(p.rows, kTileRows), kTileRows, 0, stream>>>(p);
+    return cudaGetLastError();
+  }
+  const int64_t elements = p.classes + kVector<element_t> - 1;  // of the most misaligned row
+  int lanes = 4;
+  while (lanes * kPerThread < elements && lanes < kRowThreads) lanes *= 2;
+  if (lanes * kPerThread < elements)
+    return launch_long_rows<element_t, kind>(p, shared_limit, stream);
+  rows_in_registers<element_t, kind>
+      <<<blocks_for(p.rows, kRowThreads / lanes), kRowThreads, 0, stream>>>(p, lanes);
+  return cudaGetLastError();
 }
 
 template <typename element_t>
-void launch_forward(const void* student, const void* teacher, int64_t rows, int64_t classes,
-                    double temperature, float* loss, double* statistics, cudaStream_t stream) {
-  forward<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(
-      static_cast<const element_t*>(student), static_cast<const element_t*>(teacher), rows, classes,
-      static_cast<float>(1 / temperature), loss, statistics);
-}
-
-template <typename element_t>
-void launch_backward(const float* grad, const void* student, const void* teacher,
-                     const double* statistics, int64_t rows, int64_t classes, double temperature,
-                     void* grad_student, cudaStream_t stream) {
-  backward<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(
-      grad, static_cast<const element_t*>(student), static_cast<const element_t*>(teacher),
-      statistics, rows, classes, static_cast<float>(1 / temperature),
-      static_cast<element_t*>(grad_student));
+cudaError_t launch_kind(const Problem& p, int64_t shared_limit, cudaStream_t stream) {
+  switch (p.kind) {
+    case Kind::kCe:
+      return launch<element_t, Kind::kCe>(p, shared_limit, stream);
+    case Kind::kKl:
+      return launch<element_t, Kind::kKl>(p, shared_limit, stream);
+    case Kind::kReverseKl:
+      return launch<element_t, Kind::kReverseKl>(p, shared_limit, stream);
+    case Kind::kJsd:
+      return launch<element_t, Kind::kJsd>(p, shared_limit, stream);
+  }
+  return cudaErrorInvalidValue;
 }
 
 }  // namespace
@@ -100,27 +106,30 @@ void launch_backward(const float* grad, const void* student, const void* teacher
 
 using namespace simclr_bench;
 
-extern "C" cudaError_t simclr_bench_distillation_forward(const void* student, const void* teacher,
-                                                         SimclrBenchElement element, int64_t rows,
-                                                         int64_t classes, double temperature,
-                                                         float* loss, double* statistics,
-                                                         cudaStream_t stream) {
-  const auto launch = element == kSimclrBenchFloat16    ? launch_forward<__half>
-                      : element == kSimclrBenchBFloat16 ? launch_forward<__nv_bfloat16>
-                                                        : launch_forward<float>;
-  launch(student, teacher, rows, classes, temperature, loss, statistics, stream);
-  return cudaGetLastError();
+extern "C" cudaError_t simclr_bench_distillation(const SimclrBenchDistillation* problem,
+                                                 int64_t shared_limit, cudaStream_t stream) {
+  const SimclrBenchDistillation& p = *problem;
+  if (p.mean_of_targets && p.rows > kDistillationFewTargets) {
+    count_targets<<<blocks_for(p.rows, kRowThreads), kRowThreads, 0, stream>>>(p);
+    if (const cudaError_t error = cudaGetLastError(); error != cudaSuccess) return error;
+  }
+  const auto run = p.element == kSimclrBenchFloat16    ? launch_kind<__half>
+                   : p.element == kSimclrBenchBFloat16 ? launch_kind<__nv_bfloat16>
+                                                       : launch_kind<float>;
+  return run(p, shared_limit, stream);
 }
 
-extern "C" cudaError_t simclr_bench_distillation_backward(const float* grad, const void* student,
-                                                          const void* teacher,
-                                                          const double* statistics,
-                                                          SimclrBenchElement element, int64_t rows,
-                                                          int64_t classes, double temperature,
-                                                          void* grad_student, cudaStream_t stream) {
-  const auto launch = element == kSimclrBenchFloat16    ? launch_backward<__half>
-                      : element == kSimclrBenchBFloat16 ? launch_backward<__nv_bfloat16>
-                                                        : launch_backward<float>;
-  launch(grad, student, teacher, statistics, rows, classes, temperature, grad_student, stream);
+extern "C" cudaError_t simclr_bench_scale(void* gradient, SimclrBenchElement element,
+                                          int64_t elements, const float* factor,
+                                          cudaStream_t stream) {
+  const unsigned blocks = blocks_for(elements, kRowThreads * 8);
+  if (element == kSimclrBenchFloat16) {
+    scale<<<blocks, kRowThreads, 0, stream>>>(static_cast<__half*>(gradient), elements, factor);
+  } else if (element == kSimclrBenchBFloat16) {
+    scale<<<blocks, kRowThreads, 0, stream>>>(static_cast<__nv_bfloat16*>(gradient), elements,
+                                              factor);
+  } else {
+    scale<<<blocks, kRowThreads, 0, stream>>>(static_cast<float*>(gradient), elements, factor);
+  }
   return cudaGetLastError();
 }

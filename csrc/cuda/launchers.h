@@ -1,6 +1,7 @@
 // What the .cu files offer to the .cpp beside them: plain C functions over device pointers that
-// enqueue kernels on a stream and return the first error. Contiguous row-major arrays; sizes of at
-// least 1. No torch here, and nothing is allocated here: workspaces come from the caller.
+// enqueue kernels on a stream and return the first error. Contiguous row-major arrays where nothing
+// else is said; sizes of at least 1. No torch here, and nothing is allocated here: workspaces come
+// from the caller.
 
 #pragma once
 
@@ -8,11 +9,44 @@
 
 #include <cstdint>
 
+#include "../distillation_kind.h"
+
 enum SimclrBenchElement : int32_t {
   kSimclrBenchFloat32 = 0,
   kSimclrBenchFloat16 = 1,
   kSimclrBenchBFloat16 = 2,
 };
+
+// B rows of logits and what to compute of them. Rows are contiguous, apart by their stride, counted
+// in elements. Workspaces: partials, ticket and counts, all needed for a reduced loss.
+struct SimclrBenchDistillation {
+  const void* student;     // [B, C]
+  const void* teacher;     // [B, C]
+  const int64_t* target;   // [B]; null: there is no hard term
+  const float* upstream;   // [B], multiplies a row's gradients; null: 1
+  float* loss;             // [B], weighted, or [] for their sum if there are partials; or null
+  void* grad_student;      // [B, C], contiguous, at a multiple of 16 bytes; null: not wanted
+  void* grad_teacher;      // [B, C], likewise
+  double* partials;        // [kDistillationBlocks]; null: the loss is not reduced
+  int64_t* counts;         // [kDistillationBlocks], for more than kDistillationFewTargets rows
+  unsigned* ticket;        // [], 0
+  int64_t student_stride;  // of rows
+  int64_t teacher_stride;
+  int64_t upstream_stride;
+  int64_t rows;          // B >= 1
+  int64_t classes;       // 1 <= C < 2^30
+  int64_t ignore_index;  // a target that stands for no hard term
+  double inverse_temperature;
+  double soft_weight;  // of a row's soft term
+  double hard_weight;  // of a row's hard term
+  double label_smoothing;
+  SimclrBenchElement element;
+  simclr_bench::DistillationKind kind;
+  bool mean_of_targets;  // hard_weight is divided by the number of rows with a hard term
+};
+
+constexpr int kDistillationBlocks = 2048;
+constexpr int64_t kDistillationFewTargets = 2048;
 
 extern "C" {
 
@@ -34,16 +68,14 @@ cudaError_t simclr_bench_nt_xent_backward(const float* grad, const float* rows,
                                           float* grad_rows, SimclrBenchElement element,
                                           void* grad_z0, void* grad_z1, cudaStream_t stream);
 
-// loss [B], statistics [4, B].
-cudaError_t simclr_bench_distillation_forward(const void* student, const void* teacher,
-                                              SimclrBenchElement element, int64_t rows,
-                                              int64_t classes, double temperature, float* loss,
-                                              double* statistics, cudaStream_t stream);
+// Enqueues what a SimclrBenchDistillation says: one kernel, and one more that counts targets where
+// there are more than kDistillationFewTargets. shared_limit: bytes of shared memory that a block of
+// the device can have.
+cudaError_t simclr_bench_distillation(const SimclrBenchDistillation* problem, int64_t shared_limit,
+                                      cudaStream_t stream);
 
-// grad [B] -> grad_student [B, C].
-cudaError_t simclr_bench_distillation_backward(const float* grad, const void* student,
-                                               const void* teacher, const double* statistics,
-                                               SimclrBenchElement element, int64_t rows,
-                                               int64_t classes, double temperature,
-                                               void* grad_student, cudaStream_t stream);
+// gradient [elements], which begins at a multiple of 16 bytes, times factor []; in place. Nothing
+// is read of it or written where the factor is 1.
+cudaError_t simclr_bench_scale(void* gradient, SimclrBenchElement element, int64_t elements,
+                               const float* factor, cudaStream_t stream);
 }

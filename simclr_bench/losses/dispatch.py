@@ -148,8 +148,8 @@ def choose(
     """The implementation to run on tensors like `x`, and on `others` beside it.
 
     `also_not_fused` is a reason of the loss's own against the compiled operator, besides those that
-    lie in `x`. A notice that there is no extension names the line `stacklevel` frames up, as in
-    warnings.warn.
+    lie in `x`. A notice that there is no extension, or no kernel for a CUDA tensor, names the line
+    `stacklevel` frames up, as in warnings.warn.
 
     Raises:
         ValueError: `impl` is none of the four.
@@ -167,8 +167,9 @@ def choose(
         return "fused"
     if impl == "fused":
         raise RuntimeError(f'{op}: impl="fused": {reason}')
-    # pip hides what setup.py says, so a missing extension is first seen here.
-    if not extension.compiled_extension().loaded:
+    # pip hides what setup.py says, so a missing extension is first seen here. And who computes on a
+    # GPU expects its kernels.
+    if not extension.compiled_extension().loaded or x.device.type == "cuda":
         _warn_once(reason, stacklevel)
     return "chunked"
 

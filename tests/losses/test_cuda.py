@@ -7,7 +7,15 @@ from torch import Tensor
 from simclr_bench import distillation_loss, nt_xent
 from tests.losses.contrastive import family
 from tests.losses.distillation import test_distillation
-from tests.losses.numerics import CASES, assert_as_accurate_as, random
+from tests.losses.distillation.test_kinds import KINDS, targets
+from tests.losses.numerics import (
+    CASES,
+    DTYPES,
+    Case,
+    assert_as_accurate_as,
+    random,
+    rows_and_gradients,
+)
 
 pytestmark = pytest.mark.gpu
 
@@ -49,6 +57,118 @@ def test_distillation_is_no_less_accurate_than_the_formula(
     cases = test_distillation.draws("fused", regime, temperature, dtype, shape, device="cuda")
     for quantity in zip(*cases, strict=True):
         assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("classes", [5, 50, 1000, 1001, 5000, 30000, 151936])
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_distillation_with_labels_is_no_less_accurate_than_the_formula(
+    dtype: torch.dtype, kind: str, temperature: float, classes: int
+) -> None:
+    """Both gradients, of rows apart by more than their length; every schedule of the kernels."""
+    draws = []
+    for seed in range(4):
+        x, y = (random(7, classes + 3, seed=s)[:, 1:-2] for s in (seed, 100 + seed))
+        inputs = tuple((3 * z).to("cuda", dtype) for z in (x, y))
+        upstream = random(7, seed=200 + seed).cuda()
+
+        def loss(impl: str):
+            return lambda student, teacher: distillation_loss(
+                student,
+                teacher,
+                targets(7, classes).cuda(),
+                temperature=temperature,
+                kind=kind,
+                alpha=0.7,
+                label_smoothing=0.1,
+                reduction="none",
+                impl=impl,
+            )
+
+        got = rows_and_gradients(loss("fused"), inputs, upstream)
+        naive = rows_and_gradients(loss("reference"), inputs, upstream)
+        exact = rows_and_gradients(loss("reference"), tuple(z.double() for z in inputs), upstream)
+        draws.append([Case(*quantity) for quantity in zip(got, naive, exact, strict=True)])
+    for quantity in zip(*draws, strict=True):
+        small = 1e-3 * max(case.size for case in quantity)
+        assert_as_accurate_as([case._replace(noise=small) for case in quantity])
+
+
+@pytest.mark.parametrize("upstream", [1.0, 65536.0])
+@pytest.mark.parametrize("rows", [7, 3000])
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_the_mean_is_over_rows_and_over_targets(
+    dtype: torch.dtype, rows: int, upstream: float
+) -> None:
+    """3000 targets are counted by a kernel of their own. float16 survives a gradient scaler."""
+    x, y = (random(rows, 50, seed=seed).to("cuda", dtype) for seed in (1, 2))
+
+    def results(impl: str, dtype: torch.dtype) -> list[Tensor]:
+        leaves = [z.to(dtype).requires_grad_() for z in (x, y)]
+        loss = distillation_loss(*leaves, targets(rows, 50).cuda(), alpha=0.5, impl=impl)
+        return [loss.detach(), *torch.autograd.grad(loss * upstream, leaves)]
+
+    got, want = results("fused", dtype), results("reference", torch.float64)
+    for one, other in zip(got, want, strict=True):
+        allowed = 4 * torch.finfo(one.dtype).eps * other.abs().max().item()
+        torch.testing.assert_close(one.double(), other, rtol=0, atol=allowed)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("classes", [5, 40, 1000, 30000, 151936])
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_equal_logits_lose_exactly_0(dtype: torch.dtype, classes: int, kind: str) -> None:
+    student = (3 * random(3, classes, seed=1)).to("cuda", dtype).requires_grad_()
+    teacher = student.detach().clone().requires_grad_()
+    loss = distillation_loss(student, teacher, temperature=0.7, kind=kind, impl="fused")
+    assert loss == 0
+    for gradient in torch.autograd.grad(loss, (student, teacher)):
+        assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize("classes", [5, 1000, 30000])
+@pytest.mark.parametrize("reduction", ["batchmean", "none"])
+def test_distillation_waits_for_nothing_and_can_be_captured(reduction: str, classes: int) -> None:
+    x, y = (random(9, classes, seed=seed).float().cuda() for seed in (1, 2))
+    target = targets(9, classes).cuda()
+
+    def step() -> list[Tensor]:
+        leaves = [x.requires_grad_(), y.requires_grad_()]
+        loss = distillation_loss(*leaves, target, alpha=0.5, reduction=reduction, impl="fused")
+        return [loss.detach(), *torch.autograd.grad(2 * loss.sum(), leaves)]
+
+    step()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        want = step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    for _ in range(3):
+        graph.replay()
+        assert all(map(torch.equal, captured, want))
+
+
+def test_a_loss_and_its_gradients_take_one_kernel_each() -> None:
+    x, y = (random(64, 1000, seed=seed).float().cuda().requires_grad_() for seed in (1, 2))
+    target = targets(64, 1000).cuda()
+
+    def kernels() -> list[str]:
+        activities = [torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=activities) as profile:
+            loss = distillation_loss(x, y, target, temperature=4.0, alpha=0.5, impl="fused")
+            torch.autograd.grad(loss, x, ones)
+            torch.cuda.synchronize()
+        names = [event.name for event in profile.events()]
+        return [name for name in names if "simclr_bench" in name or "elementwise" in name]
+
+    ones = torch.ones((), device="cuda")
+    kernels()
+    assert len(kernels()) == 2
 
 
 def test_results_are_bitwise_repeatable() -> None:

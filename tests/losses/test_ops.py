@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
-from simclr_bench.losses import extension
+from simclr_bench.losses import dispatch, extension
 from simclr_bench.losses.extension import (
     CPU_CAPABILITY_VARIABLE,
     architecture_serves,
@@ -62,8 +62,10 @@ def arguments(name: str, dtype: torch.dtype, requires_grad: bool = True) -> tupl
         return contrast_arguments(name, "nt_xent", dtype, False, requires_grad)
     if name in DISTILLATION:
         return distillation_arguments(name, "kl", "batchmean", dtype, requires_grad)
+    if name == "scale_":
+        return random(5, 7, seed=1, dtype=dtype), torch.tensor(3.0)
     x, y = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
-    options: tuple = (0.5, True) if name.startswith("nt_xent") else (2.0,)
+    options = 0.5, True
     if name.endswith("forward"):
         return x.requires_grad_(requires_grad), y, *options
     rows, statistics = getattr(OPERATORS, name.replace("backward", "forward"))(x, y, *options)
@@ -87,12 +89,7 @@ def distillation_arguments(
 
 CONTRAST = ["contrast", "contrast_scale", "contrast_forward", "contrast_backward"]
 DISTILLATION = ["distillation", "distillation_recompute"]
-CUDA_ONLY = [
-    "nt_xent_forward",
-    "nt_xent_backward",
-    "distillation_forward",
-    "distillation_backward",
-]
+CUDA_ONLY = ["nt_xent_forward", "nt_xent_backward", "scale_"]
 
 
 @pytest.mark.parametrize("name", DISTILLATION)
@@ -330,7 +327,7 @@ def test_float64_on_cuda_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", CUDA_ONLY)
+@pytest.mark.parametrize("name", [*DISTILLATION, *CUDA_ONLY])
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_opcheck_on_cuda(name: str, dtype: torch.dtype) -> None:
     given = [x.cuda() if isinstance(x, Tensor) else x for x in arguments(name, dtype, False)]
@@ -339,8 +336,12 @@ def test_opcheck_on_cuda(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.gpu
-def test_the_cuda_operators_refuse_float64_by_name() -> None:
+def test_the_cuda_operators_refuse_float64_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     z = torch.zeros(2, 3, dtype=torch.float64, device="cuda")
     with pytest.raises(RuntimeError, match="float64 is not supported on CUDA"):
         OPERATORS.nt_xent_forward(z, z, 0.1, True)
-    assert nt_xent(z, z).dtype == torch.float64
+    for loss in (nt_xent, distillation_loss):
+        monkeypatch.setattr(dispatch, "_warned", set())
+        with pytest.warns(UserWarning, match="no CUDA kernel for torch.float64") as caught:
+            assert loss(z, z).dtype == loss(z, z).dtype == torch.float64
+        assert len(caught) == 1

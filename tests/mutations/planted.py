@@ -17,7 +17,10 @@ SCHEDULE = "csrc/cpu/contrast_schedule.h"
 DISTILLATION_ROWS = "csrc/cpu/distillation_rows.h"
 CUDA_BLOCK = "csrc/cuda/block.cuh"
 CUDA_NT_XENT = "csrc/cuda/nt_xent_kernels.cu"
-CUDA_DISTILLATION = "csrc/cuda/distillation_kernels.cu"
+CUDA_ROWS = "csrc/cuda/distillation_rows.cuh"
+CUDA_SUMS = "csrc/cuda/distillation_sums.cuh"
+CUDA_TERMS = "csrc/cuda/distillation_terms.cuh"
+CUDA_TILE = "csrc/cuda/distillation_tile.cuh"
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ MUTATIONS = (
         CUDA_BLOCK,
         "  __syncthreads();  // the next call writes to the same memory\n",
         "",
-        "tests/ptx/test_distillation.py",
+        "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
@@ -249,9 +252,49 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: the teacher's sum scales the student",
-        CUDA_DISTILLATION,
-        "const float x_scale = static_cast<float>(exp(-statistics[rows + b]));",
-        "const float x_scale = static_cast<float>(exp(-statistics[3 * rows + b]));",
+        CUDA_TERMS,
+        "  f.student_scale = scale / student;",
+        "  f.student_scale = scale / teacher;",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: sums of a long row are not rescaled to a larger maximum",
+        CUDA_SUMS,
+        "      student = student_weight * of_student;",
+        "      student = student_weight;",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a larger maximum makes NaN of an infinite sum that it should take to 0",
+        CUDA_SUMS,
+        "cross = factor != 0 ? cross * factor + step * (weight * factor) : 0;",
+        "cross = cross * factor + step * (weight * factor);",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: warps that share a row read their sums before all have written",
+        CUDA_ROWS,
+        "slots[warp] = value;\n  __syncthreads();",
+        "slots[warp] = value;",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: vectors of a row that begins anywhere are written as if they were aligned",
+        CUDA_ROWS,
+        "gradients_aligned = b * p.classes % kVector<element_t> == head;",
+        "gradients_aligned = true;",
+        "tests/ptx/test_distillation.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a tile is read before all of it is there",
+        CUDA_TILE,
+        "              p.teacher_stride);\n    __syncthreads();",
+        "              p.teacher_stride);",
         "tests/ptx/test_distillation.py",
         needs="nvcc",
     ),

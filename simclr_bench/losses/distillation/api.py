@@ -73,7 +73,8 @@ def distillation_loss(
     Raises:
         TypeError: An argument is of the wrong type; a tensor as temperature is one.
         ValueError: Shapes, dtypes or devices differ or are unsupported, or a value is out of range.
-        IndexError: A target is no class; on the CPU only.
+        IndexError: A target is no class; on the CPU only. On CUDA nothing waits to see it, and the
+            compiled operator makes the loss and the student's gradient of that row NaN.
         RuntimeError: `impl="fused"`, and there is no compiled operator for this.
 
     Source: SimCLRv2 (arXiv:2006.10029), Eq. 2 and 3; Hinton et al. (arXiv:1503.02531).
@@ -107,7 +108,7 @@ def distillation_loss(
         ignore_index,
         reduction,
     )
-    why_not = fused.why_not(student, teacher, target, options)
+    why_not = fused.why_not(student)
     chosen = choose(_NAME, impl, student, teacher, also_not_fused=why_not)
     if chosen == "fused":  # autocast does not reach into it
         return fused.distillation(student, teacher, target, options)

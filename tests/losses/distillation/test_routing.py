@@ -1,0 +1,83 @@
+"""Which operator a CUDA tensor gets, seen without a GPU: on tensors that have no memory."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from simclr_bench import distillation_loss
+from simclr_bench.losses import dispatch, extension
+from simclr_bench.losses.extension import compiled_extension
+from tests.losses.numerics import DTYPES
+
+KINDS = ("ce", "kl", "reverse_kl", "jsd")
+
+
+class Calls(TorchDispatchMode):
+    """The names of our operators that are called, and what they were asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "simclr_bench":
+            self.seen.append((func._schema.name.split("::")[1], args))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def hopper(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
+    info = {**(compiled_extension().build_info or {}), "cuda": "13.0", "architectures": ["9.0a"]}
+    monkeypatch.setattr(extension, "_EXTENSION", extension.CompiledExtension(True, None, info))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(dispatch, "_warned", set())
+    with FakeTensorMode() as mode:
+        yield mode
+
+
+def logits(dtype: torch.dtype, classes: int = 9) -> tuple[Tensor, Tensor]:
+    student, teacher = (torch.empty(4, classes, dtype=dtype, device="cuda") for _ in range(2))
+    return student.requires_grad_(), teacher.requires_grad_()
+
+
+@pytest.mark.parametrize("reduction", ["batchmean", "sum", "none"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+@pytest.mark.parametrize("hard", [False, True])
+def test_every_case_gets_the_kernels(
+    hopper: FakeTensorMode, hard: bool, dtype: torch.dtype, kind: str, reduction: str
+) -> None:
+    student, teacher = logits(dtype)
+    target = torch.empty(4, dtype=torch.int64, device="cuda") if hard else None
+    with Calls() as calls, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = distillation_loss(student, teacher, target, kind=kind, reduction=reduction)
+    assert loss.shape == ((4,) if reduction == "none" else ())
+    assert loss.device.type == "cuda" and loss.dtype == torch.float32
+    ((name, given),) = calls.seen
+    assert name == "distillation"
+    # Gradients at once, but where float16 would round them before their factor is known.
+    now = reduction != "none" and dtype != torch.float16
+    assert given[-2:] == (now, now)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "classes", "what"),
+    [(torch.float64, 9, "torch.float64"), (torch.float16, 2**30, "2.30 classes")],
+)
+def test_what_has_no_kernel_says_so_once_and_is_chunked(
+    hopper: FakeTensorMode, dtype: torch.dtype, classes: int, what: str
+) -> None:
+    with Calls() as calls, pytest.warns(UserWarning, match=f"no CUDA kernel for {what}") as caught:
+        for _ in range(3):
+            distillation_loss(*logits(dtype, classes))
+    assert not calls.seen
+    assert len(caught) == 1
+    with pytest.raises(RuntimeError, match=f'impl="fused": no CUDA kernel for {what}'):
+        distillation_loss(*logits(dtype, classes), impl="fused")
