@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <vector>
 
 #include "sanitizers.h"
@@ -48,8 +49,10 @@ unsigned char* new_stack() {
 }
 
 // Contexts of the launch that runs. A block's are kept to its end: one that was used again would
-// make two blocks look like one after the other.
-std::vector<void*> contexts;
+// make two blocks look like one after the other. Of more than the sanitizer can have (8128) the
+// oldest go, and with them races with the blocks that they were of.
+constexpr size_t kMostContexts = 6144;
+std::deque<void*> contexts;
 
 }  // namespace
 
@@ -61,6 +64,10 @@ unsigned char* stack_memory(size_t number) {
 
 void* new_context() {
   if (!watches_threads()) return nullptr;
+  if (contexts.size() == kMostContexts) {
+    __tsan_destroy_fiber(contexts.front());
+    contexts.pop_front();
+  }
   contexts.push_back(__tsan_create_fiber(0));
   return contexts.back();
 }
