@@ -2,6 +2,7 @@
 #
 #   make reproduce   environment, extension, then Table 4 on the embedded data
 #   make test        environment, extension, then the test suite
+#   make emulate     the CUDA kernels on the CPU: tests/ptx, which needs nvcc
 #   make build       compile the extension in place; recompiles what changed
 #   make lint        formatters, linters, type checker
 #   make bench       the default benchmark grid
@@ -23,13 +24,16 @@ CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES) $(shell find tests/ptx -ty
 # A module that was deleted by hand is built again.
 $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
 
-.PHONY: reproduce test build lint format bench benchmarks mutations gpu clean
+.PHONY: reproduce test emulate build lint format bench benchmarks mutations gpu clean
 
 reproduce: build
 	$(BIN)/simclr-bench reproduce --table 4
 
 test: build
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx
+
+emulate: build
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile tests/ptx
 
 build: build/.done
 
