@@ -49,7 +49,11 @@ CUDA_SOURCES = [
     "csrc/cuda/distillation.cpp",
     "csrc/cuda/distillation_kernels.cu",
     "csrc/cuda/nt_xent.cpp",
-    "csrc/cuda/nt_xent_kernels.cu",
+    "csrc/cuda/nt_xent_backward.cu",
+    "csrc/cuda/nt_xent_forward.cu",
+    "csrc/cuda/nt_xent_pack.cu",
+    "csrc/cuda/nt_xent_rows.cu",
+    "csrc/cuda/nt_xent_wide.cu",
 ]
 
 # No -march=native: a wheel runs on other machines. No fast-math in either compiler: NaN, infinity

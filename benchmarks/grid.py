@@ -141,6 +141,7 @@ CUDA_CELLS = tuple(
     for dtype in ("float32", "bfloat16")
     for cell in (
         *(nt_xent(n, 128, dtype) for n in (512, 2048, 8192)),
+        nt_xent(8192, 512, dtype),
         *(distillation(b, c, dtype) for b, c in ((64, 100), (1024, 1000), (8192, 1000))),
     )
 )

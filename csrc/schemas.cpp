@@ -38,15 +38,19 @@ TORCH_LIBRARY(simclr_bench, m) {
       "contrast_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? labels, Tensor? others,"
       " Tensor statistics, float temperature, Tensor? learned_temperature, str objective,"
       " bool normalize) -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
-  // NT-Xent on CUDA. loss [N]. statistics [3, N]: the largest similarity among a row's negatives,
-  // the log of the sum of exponentials above it, and the similarity of its positive.
+  // The same on CUDA, without labels. loss [N]. statistics [3, N]: the largest similarity among a
+  // row's negatives (0 where none is taken out), the log of the sum of exponentials above it, and
+  // the similarity of its positive. precision, of products of float32: "highest", "high", "medium".
+  // workspace_bytes: memory for what grows with N²; where it is too small, passes are made.
   m.def(
-      "nt_xent_forward(Tensor z0, Tensor z1, float temperature, bool normalize)"
-      " -> (Tensor loss, Tensor statistics)");
-  // grad [N] is the upstream gradient of each row's loss; the results are [B, D] each.
+      "nt_xent_forward(Tensor z0, Tensor z1, Tensor? others, float temperature,"
+      " Tensor? learned_temperature, str objective, bool normalize, str precision,"
+      " int workspace_bytes) -> (Tensor loss, Tensor statistics)");
   m.def(
-      "nt_xent_backward(Tensor grad, Tensor z0, Tensor z1, Tensor statistics, float temperature,"
-      " bool normalize) -> (Tensor grad_z0, Tensor grad_z1)");
+      "nt_xent_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? others, Tensor statistics,"
+      " float temperature, Tensor? learned_temperature, str objective, bool normalize,"
+      " str precision, int workspace_bytes)"
+      " -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
   // For every option of distillation_loss. kind: ce, kl, reverse_kl or jsd; reduction:
   // batchmean, sum or none. soft_weight and hard_weight multiply the two terms; "batchmean" divides
   // each by its number of rows. loss [] or, for "none", [B]. A gradient of the loss is [B, C] if it

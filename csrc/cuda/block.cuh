@@ -1,8 +1,5 @@
-// What both .cu files need: element conversion, sums over a block of threads, and softmax sums.
-//
-// After logits x_1..x_n at inverse temperature k, a SoftmaxSum holds m = max x_i and
-// s = Σ exp((x_i - m)·k); empty: m = -inf, s = 0. Any two of them merge, in any order of nesting;
-// the order used here is fixed, so that results are bitwise repeatable.
+// What the .cu files share: element conversion, and sums over a warp or a block of threads along
+// fixed trees, so that results are bitwise repeatable.
 
 #pragma once
 
@@ -36,30 +33,18 @@ __device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
   return __float2bfloat16_rn(x);
 }
 
-struct SoftmaxSum {
-  float m = -INFINITY;
-  float s = 0;
+// Combines one value per lane into all lanes' result.
+template <typename value_t, typename Combine>
+__device__ value_t warp_reduce(value_t value, Combine combine) {
+  for (int lanes = 16; lanes > 0; lanes /= 2)
+    value = combine(value, __shfl_xor_sync(0xffffffff, value, lanes));
+  return value;
+}
 
-  // A NaN fails the comparison and reaches s through the exponential.
-  __device__ void add(float x, float k) {
-    if (x > m) {
-      s = s * expf((m - x) * k) + 1;
-      m = x;
-    } else {
-      s += expf((x - m) * k);
-    }
-  }
-
-  __device__ void merge(const SoftmaxSum& other, float k) {
-    const float top = fmaxf(m, other.m);
-    if (top == -INFINITY) {  // both empty, or NaN: (-inf) - (-inf) would be NaN
-      s += other.s;
-      return;
-    }
-    s = s * expf((m - top) * k) + other.s * expf((other.m - top) * k);
-    m = top;
-  }
-};
+template <typename value_t>
+__device__ value_t warp_sum(value_t value) {
+  return warp_reduce(value, [](value_t a, value_t b) { return a + b; });
+}
 
 // Combines one value per thread into all threads' result, along a fixed tree.
 template <typename value_t, typename Combine>

@@ -17,6 +17,36 @@ enum SimclrBenchElement : int32_t {
   kSimclrBenchBFloat16 = 2,
 };
 
+// What is made of a row's sums: SimclrBenchContrast's objective.
+enum SimclrBenchObjective : int32_t {
+  kSimclrBenchNTXent = 0,
+  kSimclrBenchDecoupled = 1,
+  kSimclrBenchInfoNCE = 2,
+};
+
+// How many bfloat16 a float32 is taken for: 3, 2 or 1.
+enum SimclrBenchPrecision : int32_t {
+  kSimclrBenchHighest = 0,
+  kSimclrBenchHigh = 1,
+  kSimclrBenchMedium = 2,
+};
+
+// A contrastive loss of two views, z0 and z1 [B, D]; N = 2B rows. The M rows of `others`
+// [2, M / 2, D] are only compared with.
+struct SimclrBenchContrast {
+  int64_t pairs;        // B
+  int64_t other_pairs;  // M / 2, perhaps 0
+  int64_t dim;
+  int64_t workspace_bytes;  // for what grows with N²; with fewer than that wants, passes are made
+  int64_t shared_bytes;     // that a block of the device can have: 99 KiB at least, from 8.0 on
+  double temperature;
+  const double* learned_temperature;  // [] on the device: counts instead; or null
+  SimclrBenchElement element;
+  SimclrBenchPrecision precision;  // of float32 elements
+  SimclrBenchObjective objective;
+  bool normalize;
+};
+
 // B rows of logits and what to compute of them. Rows are contiguous, apart by their stride, counted
 // in elements. Workspaces: partials, ticket and counts, all needed for a reduced loss.
 struct SimclrBenchDistillation {
@@ -50,23 +80,22 @@ constexpr int64_t kDistillationFewTargets = 2048;
 
 extern "C" {
 
-// rows, columns: [N, D] and [D, N], the normalized rows and their transpose; norms: [N].
-cudaError_t simclr_bench_unit_rows(const void* z0, const void* z1, SimclrBenchElement element,
-                                   int64_t pairs, int64_t dim, bool normalize, float* rows,
-                                   float* columns, float* norms, cudaStream_t stream);
+// Bytes of workspace that the forward and the backward want, in all.
+cudaError_t simclr_bench_nt_xent_workspace(const SimclrBenchContrast* problem, int64_t* forward,
+                                           int64_t* backward);
 
-// loss [N], statistics [3, N], from what simclr_bench_unit_rows wrote.
-cudaError_t simclr_bench_nt_xent_forward(const float* rows, const float* columns, int64_t pairs,
-                                         int64_t dim, double temperature, float* loss,
-                                         double* statistics, cudaStream_t stream);
+// loss [N], statistics [3, N].
+cudaError_t simclr_bench_nt_xent_forward(const SimclrBenchContrast* problem, const void* z0,
+                                         const void* z1, const void* others, void* workspace,
+                                         float* loss, double* statistics, cudaStream_t stream);
 
-// grad [N] -> grad_z0, grad_z1 [B, D]. Workspaces: coefficients [2, N], grad_rows [N, D].
-cudaError_t simclr_bench_nt_xent_backward(const float* grad, const float* rows,
-                                          const float* columns, const float* norms,
-                                          const double* statistics, int64_t pairs, int64_t dim,
-                                          double temperature, bool normalize, float* coefficients,
-                                          float* grad_rows, SimclrBenchElement element,
-                                          void* grad_z0, void* grad_z1, cudaStream_t stream);
+// grad [N + M], statistics [3, N + M] -> grad_z0, grad_z1 [B, D], and grad_temperature [], of the
+// rows' own losses, unless null.
+cudaError_t simclr_bench_nt_xent_backward(const SimclrBenchContrast* problem, const float* grad,
+                                          const void* z0, const void* z1, const void* others,
+                                          const double* statistics, void* workspace, void* grad_z0,
+                                          void* grad_z1, double* grad_temperature,
+                                          cudaStream_t stream);
 
 // Enqueues what a SimclrBenchDistillation says: one kernel, and one more that counts targets where
 // there are more than kDistillationFewTargets. shared_limit: bytes of shared memory that a block of

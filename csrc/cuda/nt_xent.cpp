@@ -1,4 +1,5 @@
-// Registers the CUDA kernels of nt_xent_kernels.cu: checks, device guard, stream, launch.
+// Registers the CUDA kernels of the contrastive losses: checks, device guard, stream, workspace,
+// launch. Nothing here waits for the device, and all of it can be captured in a CUDA graph.
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -6,6 +7,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include <optional>
 #include <tuple>
 
 #include "../check.h"
@@ -14,84 +16,141 @@
 
 namespace {
 
+using at::Tensor;
 using simclr_bench::check_launch;
-using simclr_bench::element_of;
 
-// The normalized rows [N, D], their transpose [D, N], and the norms [N].
-struct UnitRows {
-  at::Tensor rows;
-  at::Tensor columns;
-  at::Tensor norms;
+SimclrBenchObjective parse_objective(const char* op, c10::string_view name) {
+  if (name == "nt_xent") return kSimclrBenchNTXent;
+  if (name == "decoupled") return kSimclrBenchDecoupled;
+  TORCH_CHECK(name == "info_nce", op, ": objective must be nt_xent, decoupled or info_nce, got ",
+              name);
+  return kSimclrBenchInfoNCE;
+}
+
+SimclrBenchPrecision parse_precision(const char* op, c10::string_view name) {
+  if (name == "highest") return kSimclrBenchHighest;
+  if (name == "high") return kSimclrBenchHigh;
+  TORCH_CHECK(name == "medium", op, ": precision must be highest, high or medium, got ", name);
+  return kSimclrBenchMedium;
+}
+
+// Shared memory that a block of the current device can have.
+int64_t shared_bytes() {
+  int bytes = 0;
+  check_launch("nt_xent", cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                                 c10::cuda::current_device()));
+  return bytes;
+}
+
+// A problem, and the tensors that it points to.
+struct Arguments {
+  SimclrBenchContrast problem;
+  Tensor z0, z1;   // contiguous
+  Tensor others;   // contiguous, or undefined
+  Tensor learned;  // [] float64 on the device, or undefined
+  Tensor forward_workspace() const { return workspace(/*backward=*/false); }
+  Tensor backward_workspace() const { return workspace(/*backward=*/true); }
+  const void* other_rows() const { return others.defined() ? others.const_data_ptr() : nullptr; }
+  int64_t rows() const { return 2 * problem.pairs; }
+
+ private:
+  Tensor workspace(bool backward) const {
+    int64_t bytes[2];
+    check_launch("nt_xent", simclr_bench_nt_xent_workspace(&problem, &bytes[0], &bytes[1]));
+    return at::empty({bytes[backward]}, z0.options().dtype(at::kByte));
+  }
 };
 
-UnitRows unit_rows(const char* op, const at::Tensor& z0, const at::Tensor& z1, bool normalize,
-                   cudaStream_t stream) {
-  const int64_t n = 2 * z0.size(0);
-  const int64_t dim = z0.size(1);
-  const at::TensorOptions options = z0.options().dtype(at::kFloat);
-  UnitRows u{at::empty({n, dim}, options), at::empty({dim, n}, options), at::empty({n}, options)};
-  const at::Tensor first = z0.contiguous();
-  const at::Tensor second = z1.contiguous();
-  check_launch(
-      op, simclr_bench_unit_rows(first.const_data_ptr(), second.const_data_ptr(), element_of(z0),
-                                 z0.size(0), dim, normalize, u.rows.mutable_data_ptr<float>(),
-                                 u.columns.mutable_data_ptr<float>(),
-                                 u.norms.mutable_data_ptr<float>(), stream));
-  return u;
-}
-
-void check_inputs(const char* op, const at::Tensor& z0, const at::Tensor& z1, double temperature) {
+Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
+                const std::optional<Tensor>& others, double temperature,
+                const std::optional<Tensor>& learned, c10::string_view objective, bool normalize,
+                c10::string_view precision, int64_t workspace_bytes) {
   simclr_bench::check_pair(op, "z0", z0, "z1", z1);
   simclr_bench::check_floating(op, z0, /*float64_allowed=*/false);
-  simclr_bench::check_temperature(op, temperature);
-  simclr_bench::check_rows(op, 2 * z0.size(0));
+  Arguments a{};
+  SimclrBenchContrast& problem = a.problem;
+  problem.objective = parse_objective(op, objective);
+  if (learned) {
+    TORCH_CHECK(learned->dim() == 0 && at::isFloatingType(learned->scalar_type()) &&
+                    (learned->is_cpu() || learned->device() == z0.device()),
+                op, ": learned_temperature must be a floating-point number on ", z0.device(),
+                " or the CPU, got ", learned->sizes(), " ", learned->scalar_type(), " on ",
+                learned->device());
+    if (learned->is_cpu()) {
+      temperature = learned->item<double>();
+    } else {
+      a.learned = learned->to(at::kDouble);
+      problem.learned_temperature = a.learned.const_data_ptr<double>();
+    }
+  }
+  if (!problem.learned_temperature) simclr_bench::check_temperature(op, temperature);
+  if (others) {
+    TORCH_CHECK(problem.objective != kSimclrBenchInfoNCE, op,
+                ": others are for the nt_xent and decoupled objectives only");
+    TORCH_CHECK(others->dim() == 3 && others->size(0) == 2 && others->size(2) == z0.size(1) &&
+                    others->device() == z0.device() && others->scalar_type() == z0.scalar_type(),
+                op, ": others must be [2, pairs, ", z0.size(1), "], got ", others->sizes());
+    a.others = others->contiguous();
+    problem.other_pairs = others->size(1);
+  }
+  // Blocks of 64 rows are counted by an int, and D is a number of elements in one row.
+  simclr_bench::check_rows(op, 2 * (z0.size(0) + problem.other_pairs));
+  TORCH_CHECK(z0.size(1) <= 1 << 20, op, ": at most 1048576 columns on CUDA, got ", z0.size(1));
+  a.z0 = z0.contiguous();
+  a.z1 = z1.contiguous();
+  problem.pairs = z0.size(0);
+  problem.dim = z0.size(1);
+  problem.workspace_bytes = workspace_bytes;
+  problem.shared_bytes = shared_bytes();
+  problem.temperature = temperature;
+  problem.element = simclr_bench::element_of(z0);
+  problem.precision = parse_precision(op, precision);
+  problem.normalize = normalize;
+  return a;
 }
 
-std::tuple<at::Tensor, at::Tensor> nt_xent_forward(const at::Tensor& z0, const at::Tensor& z1,
-                                                   double temperature, bool normalize) {
+std::tuple<Tensor, Tensor> nt_xent_forward(const Tensor& z0, const Tensor& z1,
+                                           const std::optional<Tensor>& others, double temperature,
+                                           const std::optional<Tensor>& learned_temperature,
+                                           c10::string_view objective, bool normalize,
+                                           c10::string_view precision, int64_t workspace_bytes) {
   constexpr const char* kOp = "nt_xent_forward";
-  check_inputs(kOp, z0, z1, temperature);
   const c10::cuda::CUDAGuard guard(z0.device());  // else the kernels run on device 0
-  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  const int64_t n = 2 * z0.size(0);
-  at::Tensor loss = at::empty({n}, z0.options().dtype(at::kFloat));
-  at::Tensor statistics = at::empty({3, n}, z0.options().dtype(at::kDouble));
-  const UnitRows u = unit_rows(kOp, z0, z1, normalize, stream);
+  const Arguments a = check(kOp, z0, z1, others, temperature, learned_temperature, objective,
+                            normalize, precision, workspace_bytes);
+  Tensor loss = at::empty({a.rows()}, z0.options().dtype(at::kFloat));
+  Tensor statistics = at::empty({3, a.rows()}, z0.options().dtype(at::kDouble));
+  const Tensor workspace = a.forward_workspace();
   check_launch(kOp, simclr_bench_nt_xent_forward(
-                        u.rows.const_data_ptr<float>(), u.columns.const_data_ptr<float>(),
-                        z0.size(0), z0.size(1), temperature, loss.mutable_data_ptr<float>(),
-                        statistics.mutable_data_ptr<double>(), stream));
+                        &a.problem, a.z0.const_data_ptr(), a.z1.const_data_ptr(), a.other_rows(),
+                        workspace.mutable_data_ptr(), loss.mutable_data_ptr<float>(),
+                        statistics.mutable_data_ptr<double>(), c10::cuda::getCurrentCUDAStream()));
   return {loss, statistics};
 }
 
-std::tuple<at::Tensor, at::Tensor> nt_xent_backward(const at::Tensor& grad, const at::Tensor& z0,
-                                                    const at::Tensor& z1,
-                                                    const at::Tensor& statistics,
-                                                    double temperature, bool normalize) {
+std::tuple<Tensor, Tensor, Tensor> nt_xent_backward(
+    const Tensor& grad, const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& others,
+    const Tensor& statistics, double temperature, const std::optional<Tensor>& learned_temperature,
+    c10::string_view objective, bool normalize, c10::string_view precision,
+    int64_t workspace_bytes) {
   constexpr const char* kOp = "nt_xent_backward";
-  check_inputs(kOp, z0, z1, temperature);
-  const int64_t n = 2 * z0.size(0);
-  const int64_t dim = z0.size(1);
-  simclr_bench::check_saved(kOp, z0, grad, statistics, 3, n);
-  TORCH_CHECK(dim <= 65535 * 256, kOp, ": at most 16776960 columns on CUDA, got ", dim);
   const c10::cuda::CUDAGuard guard(z0.device());
-  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  const at::TensorOptions options = z0.options().dtype(at::kFloat);
-  at::Tensor grad_z0 = at::empty(z0.sizes(), z0.options());
-  at::Tensor grad_z1 = at::empty(z1.sizes(), z1.options());
-  at::Tensor coefficients = at::empty({2, n}, options);
-  at::Tensor grad_rows = at::empty({n, dim}, options);
-  const at::Tensor upstream = grad.to(at::kFloat).contiguous();
-  const at::Tensor saved = statistics.contiguous();
-  const UnitRows u = unit_rows(kOp, z0, z1, normalize, stream);
-  check_launch(kOp,
-               simclr_bench_nt_xent_backward(
-                   upstream.const_data_ptr<float>(), u.rows.const_data_ptr<float>(),
-                   u.columns.const_data_ptr<float>(), u.norms.const_data_ptr<float>(),
-                   saved.const_data_ptr<double>(), z0.size(0), dim, temperature, normalize,
-                   coefficients.mutable_data_ptr<float>(), grad_rows.mutable_data_ptr<float>(),
-                   element_of(z0), grad_z0.mutable_data_ptr(), grad_z1.mutable_data_ptr(), stream));
-  return {grad_z0, grad_z1};
+  const Arguments a = check(kOp, z0, z1, others, temperature, learned_temperature, objective,
+                            normalize, precision, workspace_bytes);
+  simclr_bench::check_saved(kOp, z0, grad, statistics, 3, a.rows() + 2 * a.problem.other_pairs);
+  Tensor grad_z0 = at::empty(z0.sizes(), z0.options());
+  Tensor grad_z1 = at::empty(z1.sizes(), z1.options());
+  Tensor grad_temperature = at::empty({}, z0.options().dtype(at::kDouble));
+  const Tensor upstream = grad.to(at::kFloat).contiguous();
+  const Tensor saved = statistics.contiguous();
+  const Tensor workspace = a.backward_workspace();
+  check_launch(
+      kOp, simclr_bench_nt_xent_backward(
+               &a.problem, upstream.const_data_ptr<float>(), a.z0.const_data_ptr(),
+               a.z1.const_data_ptr(), a.other_rows(), saved.const_data_ptr<double>(),
+               workspace.mutable_data_ptr(), grad_z0.mutable_data_ptr(), grad_z1.mutable_data_ptr(),
+               grad_temperature.mutable_data_ptr<double>(), c10::cuda::getCurrentCUDAStream()));
+  return {grad_z0, grad_z1, grad_temperature};
 }
 
 }  // namespace

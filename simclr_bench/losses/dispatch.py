@@ -87,13 +87,20 @@ def check_labels(op: str, z: Tensor, labels: Tensor) -> Tensor:
     return labels.long()
 
 
-def check_workspace(op: str, workspace_mb: int) -> None:
-    """Raises unless the size is a whole number of MiB; 0 keeps nothing."""
+# MiB, by the type of device.
+WORKSPACES = {"cpu": 32, "cuda": 256}
+
+
+def check_workspace(op: str, workspace_mb: int | None, device: torch.device) -> int:
+    """The size in MiB, by default the device's; raises unless it is a whole number."""
+    if workspace_mb is None:
+        return WORKSPACES.get(device.type, 0)
     if isinstance(workspace_mb, bool) or not isinstance(workspace_mb, int):
         kind = type(workspace_mb).__name__
         raise TypeError(f"{op}: workspace_mb must be an int, got {kind} {workspace_mb!r}")
     if workspace_mb < 0:
         raise ValueError(f"{op}: workspace_mb must not be negative, got {workspace_mb}")
+    return workspace_mb
 
 
 def check_matrix(op: str, shape: str, name: str, x: Tensor) -> None:

@@ -1,10 +1,13 @@
 """The CUDA kernels against the formula in float64, by the rule used on the CPU. Needs a GPU."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from simclr_bench import distillation_loss, nt_xent
+from simclr_bench.losses.precision import Precision
 from tests.losses.contrastive import family
 from tests.losses.distillation import test_distillation
 from tests.losses.distillation.test_kinds import KINDS, targets
@@ -20,32 +23,83 @@ from tests.losses.numerics import (
 pytestmark = pytest.mark.gpu
 
 
-# 129 x 300: rows and columns past one block of threads; 8 rows per block do not divide 258.
+# 129 x 300: a second block of rows, and more columns than a block of threads has sums for.
 @pytest.mark.parametrize("shape", [*family.SHAPES, (129, 300)], ids=str)
 @pytest.mark.parametrize("regime", family.REGIMES)
 @pytest.mark.parametrize(("dtype", "temperature"), CASES)
 def test_nt_xent_is_no_less_accurate_than_the_formula(
     shape: tuple[int, int], regime: str, temperature: float, dtype: torch.dtype
 ) -> None:
-    cases = family.draws("nt_xent", "fused", regime, temperature, dtype, shape, device="cuda")
-    for quantity in zip(*cases, strict=True):
+    given = "nt_xent", "fused", regime, temperature, dtype, shape
+    for quantity in zip(*family.draws(*given, device="cuda", learned=False), strict=True):
+        assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("objective", ["nt_xent", "decoupled", "info_nce"])
+@pytest.mark.parametrize("regime", family.REGIMES)
+@pytest.mark.parametrize(("dtype", "temperature"), CASES)
+def test_every_loss_with_a_learned_temperature_is_no_less_accurate_than_the_formula(
+    objective: str, regime: str, temperature: float, dtype: torch.dtype
+) -> None:
+    given = objective, "fused", regime, temperature, dtype, (33, 70)
+    for quantity in zip(*family.draws(*given, device="cuda"), strict=True):
         assert_as_accurate_as(quantity)
 
 
 @pytest.mark.parametrize("temperature", family.TEMPERATURES)
 def test_rows_as_given_are_no_less_accurate_than_the_formula(temperature: float) -> None:
-    cases = family.draws(
-        "nt_xent",
-        "fused",
-        "random",
-        temperature,
-        torch.float32,
-        (33, 7),
-        normalize=False,
-        device="cuda",
-    )
-    for quantity in zip(*cases, strict=True):
+    given = "nt_xent", "fused", "random", temperature, torch.float32, (33, 7)
+    for quantity in zip(*family.draws(*given, normalize=False, device="cuda"), strict=True):
         assert_as_accurate_as(quantity)
+
+
+@pytest.mark.parametrize("columns", [64, 100, 128, 300, 2048, 4096])
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+def test_a_precision_is_no_less_accurate_than_the_formula_in_it(
+    precision: Precision, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At many rows of any width, in several passes: as float32, as TF32, as bfloat16."""
+    x, y = (random(1100, columns, seed=seed).cuda() for seed in (1, 2))
+
+    def results(dtype: torch.dtype, **options: Any) -> list[Tensor]:
+        leaves = [z.to(dtype).requires_grad_() for z in (x, y)]
+        loss = nt_xent(*leaves, 0.2, **options)
+        return [loss.detach(), *torch.autograd.grad(loss, leaves)]
+
+    got = results(torch.float32, impl="fused", precision=precision, workspace_mb=1)
+    exact = results(torch.float64, impl="reference")
+    if precision == "high":
+        monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32")
+    dtype = torch.bfloat16 if precision == "medium" else torch.float32
+    naive = [result.float() for result in results(dtype, impl="reference")]
+    for quantity in zip(got, naive, exact, strict=True):
+        assert_as_accurate_as([Case(*quantity)])
+
+
+@pytest.mark.parametrize("columns", [64, 512])
+@pytest.mark.parametrize("learned", [False, True])
+def test_nt_xent_waits_for_nothing_and_can_be_captured(learned: bool, columns: int) -> None:
+    x, y = (random(200, columns, seed=seed).float().cuda() for seed in (1, 2))
+    tau = torch.tensor(0.1, device="cuda", requires_grad=True)
+
+    def step() -> list[Tensor]:
+        leaves = [x.requires_grad_(), y.requires_grad_(), *([tau] if learned else [])]
+        loss = nt_xent(x, y, tau if learned else 0.1, impl="fused")
+        return [loss.detach(), *torch.autograd.grad(2 * loss, leaves)]
+
+    step()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        want = step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    for _ in range(3):
+        graph.replay()
+        assert all(map(torch.equal, captured, want))
 
 
 @pytest.mark.parametrize("shape", test_distillation.SHAPES, ids=str)
@@ -171,8 +225,9 @@ def test_a_loss_and_its_gradients_take_one_kernel_each() -> None:
     assert len(kernels()) == 2
 
 
-def test_results_are_bitwise_repeatable() -> None:
-    x, y = (random(500, 130, seed=seed, dtype=torch.bfloat16).cuda() for seed in (1, 2))
+@pytest.mark.parametrize("columns", [130, 600])
+def test_results_are_bitwise_repeatable(columns: int) -> None:
+    x, y = (random(500, columns, seed=seed, dtype=torch.bfloat16).cuda() for seed in (1, 2))
 
     def results() -> list[Tensor]:
         leaves = [x.clone().requires_grad_(), y.clone().requires_grad_()]

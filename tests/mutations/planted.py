@@ -16,11 +16,16 @@ ENGINE = "csrc/cpu/contrast_engine.h"
 SCHEDULE = "csrc/cpu/contrast_schedule.h"
 DISTILLATION_ROWS = "csrc/cpu/distillation_rows.h"
 CUDA_BLOCK = "csrc/cuda/block.cuh"
-CUDA_NT_XENT = "csrc/cuda/nt_xent_kernels.cu"
-CUDA_ROWS = "csrc/cuda/distillation_rows.cuh"
-CUDA_SUMS = "csrc/cuda/distillation_sums.cuh"
-CUDA_TERMS = "csrc/cuda/distillation_terms.cuh"
-CUDA_TILE = "csrc/cuda/distillation_tile.cuh"
+CUDA_TILE = "csrc/cuda/nt_xent_tile.cuh"
+CUDA_FORWARD = "csrc/cuda/nt_xent_forward.cu"
+CUDA_BACKWARD = "csrc/cuda/nt_xent_backward.cu"
+CUDA_GRADIENT = "csrc/cuda/nt_xent_gradient.cuh"
+CUDA_WIDE = "csrc/cuda/nt_xent_wide.cu"
+CUDA_ROWS = "csrc/cuda/nt_xent_rows.cu"
+DISTILLATION_CUDA_ROWS = "csrc/cuda/distillation_rows.cuh"
+DISTILLATION_CUDA_SUMS = "csrc/cuda/distillation_sums.cuh"
+DISTILLATION_CUDA_TERMS = "csrc/cuda/distillation_terms.cuh"
+DISTILLATION_CUDA_TILE = "csrc/cuda/distillation_tile.cuh"
 
 
 @dataclass(frozen=True)
@@ -219,40 +224,89 @@ MUTATIONS = (
         needs="nvcc",
     ),
     Mutation(
-        "CUDA: the next sum of a block overwrites the one before",
-        CUDA_BLOCK,
-        "  __syncthreads();  // the next call writes to the same memory\n",
+        "CUDA: a stage of rows is overwritten while others read it",
+        CUDA_TILE,
+        "      __syncthreads();  // all have their part of this step, and are done with the one "
+        "before\n",
         "",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
-        "CUDA: the weights of a tile are overwritten while others read them",
-        CUDA_NT_XENT,
-        "      for (int r = 0; r < kRows; ++r) sum[r] += part[r];\n    }\n    __syncthreads();",
-        "      for (int r = 0; r < kRows; ++r) sum[r] += part[r];\n    }",
+        "CUDA: rows are multiplied before they have arrived",
+        CUDA_BACKWARD,
+        "wait_for_fetches<B::kStages - 2>();",
+        "wait_for_fetches<B::kStages - 1>();",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
         "CUDA: a row is its own negative",
-        CUDA_NT_XENT,
-        "if (i >= n || j == i) continue;",
-        "if (i >= n) continue;",
+        CUDA_TILE,
+        "    return row < rows && column < columns && !(skips_diagonal && row == column);",
+        "    return row < rows && column < columns;",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
         "CUDA: columns beyond the last are counted",
-        CUDA_NT_XENT,
-        "const int64_t count = n - begin < kThreads ? n - begin : kThreads;",
-        "const int64_t count = kThreads;",
+        CUDA_TILE,
+        "    return row < rows && column < columns && !(skips_diagonal && row == column);",
+        "    return row < rows && !(skips_diagonal && row == column);",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a running sum is not rescaled to a larger maximum",
+        CUDA_FORWARD,
+        "        sum *= exp2_approx((top - other) * scale);\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a tile serves the sums of its rows only",
+        CUDA_FORWARD,
+        "const bool is_column = !pass.towers || block >= layout.view_blocks;",
+        "const bool is_column = false;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a row is not pushed as a negative of others",
+        CUDA_GRADIENT,
+        "    return mine + other;",
+        "    return mine;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: smaller parts of weights are lost",
+        CUDA_GRADIENT,
+        "int order = Numbers::gradient_orders - 1; order >= 0; --order",
+        "int order = 0; order >= 0; --order",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: weights of the next rows are those of the last",
+        CUDA_WIDE,
+        "      weights += W::kLoads * 32;\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: only one of a pair pulls",
+        CUDA_ROWS,
+        "const float pull = in.pulls[row] + in.pulls[pair];",
+        "const float pull = in.pulls[row];",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
         "CUDA: the teacher's sum scales the student",
-        CUDA_TERMS,
+        DISTILLATION_CUDA_TERMS,
         "  f.student_scale = scale / student;",
         "  f.student_scale = scale / teacher;",
         "tests/ptx/test_distillation.py",
@@ -260,7 +314,7 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: sums of a long row are not rescaled to a larger maximum",
-        CUDA_SUMS,
+        DISTILLATION_CUDA_SUMS,
         "      student = student_weight * of_student;",
         "      student = student_weight;",
         "tests/ptx/test_distillation.py",
@@ -268,7 +322,7 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: a larger maximum makes NaN of an infinite sum that it should take to 0",
-        CUDA_SUMS,
+        DISTILLATION_CUDA_SUMS,
         "cross = factor != 0 ? cross * factor + step * (weight * factor) : 0;",
         "cross = cross * factor + step * (weight * factor);",
         "tests/ptx/test_distillation.py",
@@ -276,7 +330,7 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: warps that share a row read their sums before all have written",
-        CUDA_ROWS,
+        DISTILLATION_CUDA_ROWS,
         "slots[warp] = value;\n  __syncthreads();",
         "slots[warp] = value;",
         "tests/ptx/test_distillation.py",
@@ -284,7 +338,7 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: vectors of a row that begins anywhere are written as if they were aligned",
-        CUDA_ROWS,
+        DISTILLATION_CUDA_ROWS,
         "gradients_aligned = b * p.classes % kVector<element_t> == head;",
         "gradients_aligned = true;",
         "tests/ptx/test_distillation.py",
@@ -292,7 +346,7 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: a tile is read before all of it is there",
-        CUDA_TILE,
+        DISTILLATION_CUDA_TILE,
         "              p.teacher_stride);\n    __syncthreads();",
         "              p.teacher_stride);",
         "tests/ptx/test_distillation.py",

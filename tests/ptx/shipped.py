@@ -15,7 +15,15 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32, in which all kernels accumulate
 
 
 SOURCES = [
-    ROOT / "csrc" / "cuda" / name for name in ("nt_xent_kernels.cu", "distillation_kernels.cu")
+    ROOT / "csrc" / "cuda" / f"{name}.cu"
+    for name in (
+        "nt_xent_pack",
+        "nt_xent_forward",
+        "nt_xent_backward",
+        "nt_xent_rows",
+        "nt_xent_wide",
+        "distillation_kernels",
+    )
 ]
 
 

@@ -1,159 +1,180 @@
-"""The shipped NT-Xent kernels, emulated, against float64."""
-
-from typing import NamedTuple
+"""The shipped contrastive kernels, emulated, against float64."""
 
 import numpy as np
 import pytest
 
-from .emulator.library import IN_ORDER, SCHEDULES, Library, Schedule
-from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty, shipped
+from .emulator.library import IN_ORDER, SCHEDULES
+from .nt_xent import (
+    OBJECTIVES,
+    PRECISIONS,
+    Case,
+    Results,
+    Truth,
+    assert_close,
+    drawn,
+    emulated,
+    truth,
+)
+from .shipped import ELEMENTS, Array, Element, shipped
 
-# Pairs and dimensions. Blocks take 8 rows and 256 columns or dimensions: sizes on both sides.
-SIZES = [(1, 3), (3, 50), (33, 64), (9, 300), (131, 17)]
+FLOAT32, FLOAT16, BFLOAT16 = ELEMENTS
+FORMS = [*(Case(FLOAT32, precision) for precision in PRECISIONS), Case(FLOAT16), Case(BFLOAT16)]
 
+# Rows that are too wide for a block of threads, which any are on a device without shared memory.
+WIDE = [form.but(shared_bytes=0) for form in FORMS]
 
-class Results(NamedTuple):
-    """What the kernels return: loss [N], the gradient of both views [N, D]."""
-
-    loss: Array
-    gradient: Array
-
-
-class Reference(NamedTuple):
-    """The same in float64, and how far float32 may be off."""
-
-    loss: Array
-    gradient: Array
-    loss_error: float
-    gradient_error: Array
-
-
-def emulated(
-    library: Library,
-    z: Array,
-    temperature: float,
-    normalize: bool,
-    grad: Array,
-    element: Element,
-    schedule: Schedule,
-) -> Results:
-    """Forward and backward of z [N, D]: the first view's rows, then the second's."""
-    n, dim = z.shape
-    z0, z1 = (np.ascontiguousarray(half) for half in (z[: n // 2], z[n // 2 :]))
-    rows, columns, norms = empty(n, dim), empty(dim, n), empty(n)
-    loss, statistics = empty(n), empty(3, n, dtype=np.float64)
-    coefficients, grad_rows = empty(2, n), empty(n, dim)
-    grad_z0, grad_z1 = element.empty(n // 2, dim), element.empty(n // 2, dim)
-    call, sizes = library.call, (n // 2, dim)
-    call(
-        "simclr_bench_unit_rows",
-        *(z0, z1, element.code, *sizes, normalize, rows, columns, norms, None),
-        schedule=schedule,
-    )
-    call(
-        "simclr_bench_nt_xent_forward",
-        *(rows, columns, *sizes, temperature, loss, statistics, None),
-        schedule=schedule,
-    )
-    call(
-        "simclr_bench_nt_xent_backward",
-        *(grad, rows, columns, norms, statistics, *sizes, temperature, normalize),
-        *(coefficients, grad_rows, element.code, grad_z0, grad_z1, None),
-        schedule=schedule,
-    )
-    return Results(loss, np.concatenate([grad_z0, grad_z1]))
+# Exponents that fit a float, and such that a row's largest has to be taken out.
+TEMPERATURES = [0.2, 0.01]
 
 
-def reference(z: Array, temperature: float, normalize: bool, grad: Array) -> Reference:
-    """NT-Xent of z [N, D] in float64 and bounds on what float32 loses."""
-    n, dim = z.shape
-    k = 1 / temperature
-    norms = np.linalg.norm(z, axis=1, keepdims=True) if normalize else np.ones((n, 1))
-    divisors = np.maximum(norms, 1e-12)
-    u = z / divisors
-    logits = u @ u.T * k
-    np.fill_diagonal(logits, -np.inf)
-    pairs = (np.arange(n) + n // 2) % n
-    top = logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(logits - top)
-    sums = exponentials.sum(axis=1, keepdims=True)
-    loss = np.log(sums[:, 0]) + top[:, 0] - logits[np.arange(n), pairs]
-    weights = exponentials / sums
-    weights[np.arange(n), pairs] -= 1
-    weights *= grad[:, None]
-    weights += weights.T
-    du = k * weights @ u
-    gradient = du
-    if normalize:
-        along = (du * u).sum(axis=1, keepdims=True)
-        gradient = (du - np.where(norms < 1e-12, 0, along) * u) / divisors
-    # A sum of D products of rows of length R is off by (D + 8)·R² roundings, the 8 for rows that
-    # are rounded themselves; two of them in every exponent, k times, and some roundings beside.
-    largest = float((u * u).sum(axis=1).max())
-    exponent_error = 2 * k * (dim + 10) * largest * UNIT_ROUNDOFF
-    loss_error = exponent_error + (16 + float(np.abs(loss).max())) * UNIT_ROUNDOFF
-    # Each weight is off by that, relative to the two softmax terms that it is the sum of; then
-    # N products with them are summed. Projection takes the error up to twice.
-    terms = exponentials / sums * np.abs(grad[:, None])
-    terms[np.arange(n), pairs] += np.abs(grad)
-    sizes = k * (terms + terms.T).sum(axis=1, keepdims=True) * np.sqrt(largest) / divisors
-    gradient_error = 2 * sizes * (2 * exponent_error + (n + dim + 32) * UNIT_ROUNDOFF)
-    return Reference(loss, gradient, loss_error, gradient_error)
+def exact(z: Array, grad: Array, case: Case) -> Truth:
+    return truth(case.element.exact(z), grad.astype(np.float64), case)
 
 
-def case(element: Element, pairs: int, dim: int, *, seed: int = 0) -> tuple[Array, Array]:
-    """Stored embeddings [N, D] and upstream gradients [N]."""
-    rng = np.random.default_rng(seed)
-    z = rng.standard_normal((2 * pairs, dim)) * rng.uniform(0.1, 4, (2 * pairs, 1))
-    return element.stored(z), rng.standard_normal(2 * pairs).astype(np.float32)
+def same_bits(one: Results, other: Results) -> bool:
+    return all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
 
 
-def assert_close(results: Results, want: Reference, element: Element) -> None:
-    assert np.abs(results.loss - want.loss).max() <= want.loss_error
-    rounding = np.abs(want.gradient) * 2 * element.roundoff + element.step
-    off = np.abs(element.exact(results.gradient) - want.gradient)
-    assert (off <= want.gradient_error + rounding).all()
+# Rows of a view fill no block of 128, or one and a part; a step is 32 columns, a slice 64.
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize(
+    ("case", "pairs", "dim"),
+    [*((form, 33, 40) for form in (*FORMS, *WIDE)), (Case(BFLOAT16), 131, 17)],
+    ids=str,
+)
+def test_every_schedule_gives_the_loss_and_its_gradient(
+    case: Case, pairs: int, dim: int, temperature: float
+) -> None:
+    case = case.but(temperature=temperature)
+    z, grad = drawn(case.element, pairs, dim)
+    first = emulated(shipped(), z, grad, case)
+    assert_close(first, exact(z, grad, case), case.element)
+    for schedule in SCHEDULES[1:]:
+        # The kernels promise results that are equal in every bit, whoever comes first.
+        assert same_bits(first, emulated(shipped(), z, grad, case, schedule)), schedule
+
+
+# More columns than a block of threads has sums for: from 129 on, or from 257.
+@pytest.mark.parametrize("dim", [50, 64, 128, 200, 512, 1000])
+@pytest.mark.parametrize("case", FORMS, ids=str)
+def test_any_number_of_columns(case: Case, dim: int) -> None:
+    z, grad = drawn(case.element, 9, dim)
+    results = emulated(shipped(), z, grad, case)
+    assert_close(results, exact(z, grad, case), case.element)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("element", ELEMENTS, ids=str)
+def test_every_objective(objective: str, temperature: float, element: Element) -> None:
+    case = Case(element, objective=objective, temperature=temperature)
+    z, grad = drawn(element, 131, 20, seed=1)
+    assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), element)
 
 
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
-@pytest.mark.parametrize(("pairs", "dim"), SIZES)
-def test_every_schedule_gives_the_loss_and_its_gradient(
-    pairs: int, dim: int, element: Element
-) -> None:
-    z, grad = case(element, pairs, dim)
-    want = reference(element.exact(z), 0.2, True, grad.astype(np.float64))
-    first = emulated(shipped(), z, 0.2, True, grad, element, IN_ORDER)
-    assert_close(first, want, element)
-    for schedule in SCHEDULES[1:]:
-        again = emulated(shipped(), z, 0.2, True, grad, element, schedule)
-        # The kernels promise results that are equal in every bit, whoever comes first.
-        assert first.loss.tobytes() == again.loss.tobytes(), schedule
-        assert first.gradient.tobytes() == again.gradient.tobytes(), schedule
+def test_rows_as_they_are(element: Element) -> None:
+    for temperature in (0.05, 10.0):
+        case = Case(element, temperature=temperature, normalize=False)
+        z, grad = drawn(element, 7, 20, seed=2)
+        z = element.stored(element.exact(z) / 10)
+        assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), element)
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("temperature", [0.05, 10.0])
-def test_other_temperatures_and_rows_as_they_are(temperature: float, normalize: bool) -> None:
-    element = ELEMENTS[0]
-    z, grad = case(element, 7, 20, seed=1)
-    z /= 10
-    want = reference(element.exact(z), temperature, normalize, grad.astype(np.float64))
-    assert_close(
-        emulated(shipped(), z, temperature, normalize, grad, element, IN_ORDER), want, element
+def test_a_temperature_in_memory() -> None:
+    z, grad = drawn(FLOAT32, 40, 20, seed=3)
+    for temperature in TEMPERATURES:
+        case = Case(temperature=temperature, learned=True)
+        assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), FLOAT32)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_passes_add_up(objective: str, temperature: float) -> None:
+    """With next to no memory for partial sums: several passes, the last of fewer row blocks."""
+    case = Case(BFLOAT16, objective=objective, temperature=temperature, shared_bytes=0)
+    z, grad = drawn(BFLOAT16, 260, 20, seed=4)
+    want = exact(z, grad, case)
+    for workspace_bytes in (0, 2 * 12 * 128 * 4 * (2 if temperature < 0.1 else 1)):
+        results = emulated(shipped(), z, grad, case.but(workspace_bytes=workspace_bytes))
+        assert_close(results, want, BFLOAT16)
+
+
+@pytest.mark.parametrize("objective", ["nt_xent", "decoupled"])
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_rows_of_other_processes(objective: str, temperature: float) -> None:
+    """Two processes with shares of a batch get its losses and gradients."""
+    wide = objective == "decoupled"
+    case = Case(
+        objective=objective, temperature=temperature, shared_bytes=0 if wide else 227 * 2**10
     )
+    pairs, mine = 140, np.r_[0:131, 140:271]
+    theirs = np.setdiff1d(np.arange(2 * pairs), mine)
+    z, grad = drawn(FLOAT32, pairs, 20, seed=5)
+    want = exact(z, grad, case)
+    moments = []
+    for own, others in ((mine, theirs), (theirs, mine)):
+        of_others = emulated(shipped(), z[others], grad[others], case, others=z[own])
+        assert np.isnan(of_others.gradient).all()
+        got = emulated(
+            shipped(),
+            z[own],
+            grad[own],
+            case,
+            others=z[others],
+            other_grad=grad[others],
+            other_statistics=of_others.statistics,
+        )
+        moments.append(got.temperature[0])
+        part = want._replace(
+            loss=want.loss[own],
+            gradient=want.gradient[own],
+            gradient_error=want.gradient_error[own],
+            temperature=got.temperature[0],
+        )
+        assert_close(got, part, FLOAT32)
+    assert abs(sum(moments) - want.temperature) <= 2 * want.temperature_error
 
 
-def test_a_row_of_zeros_has_no_direction() -> None:
-    element = ELEMENTS[0]
-    z, grad = case(element, 5, 12, seed=2)
+def test_lengths_do_not_matter() -> None:
+    """Squares of the longest would overflow; the shortest just have a direction."""
+    z, grad = drawn(FLOAT32, 9, 20, seed=6)
+    lengths = np.float32(10.0) ** np.resize([-11, 30, 0], (18, 1)).astype(np.float32)
+    for case in FORMS[:3]:
+        plain, scaled = (emulated(shipped(), x, grad, case) for x in (z, z * lengths))
+        want = exact(z, grad, case)
+        assert_close(plain, want, FLOAT32)
+        assert_close(scaled._replace(gradient=scaled.gradient * lengths), want, FLOAT32)
+
+
+@pytest.mark.parametrize("element", ELEMENTS, ids=str)
+def test_a_row_of_zeros_has_no_direction(element: Element) -> None:
+    case = Case(element, temperature=0.5)
+    z, grad = drawn(element, 5, 12, seed=7)
     z[3] = 0
-    want = reference(element.exact(z), 0.5, True, grad.astype(np.float64))
-    results = emulated(shipped(), z, 0.5, True, grad, element, SCHEDULES[2])
-    assert_close(results, want, element)
+    grad[[3, 8]] = 0  # divided by 1e-12, its gradient would be beyond float16
+    results = emulated(shipped(), z, grad, case, SCHEDULES[2])
+    want = exact(z, grad, case)
+    others = np.arange(10) != 3
+    assert np.abs(results.loss - want.loss).max() <= want.loss_error
+    off = np.abs(element.exact(results.gradient) - want.gradient)[others]
+    assert (off <= want.gradient_error[others] + 2 * element.roundoff).all()
 
 
-def test_a_nan_reaches_every_loss() -> None:
-    element = ELEMENTS[0]
-    z, grad = case(element, 5, 12, seed=3)
-    z[2, 7] = np.nan
-    assert np.isnan(emulated(shipped(), z, 0.5, True, grad, element, IN_ORDER).loss).all()
+@pytest.mark.parametrize("case", [*FORMS, WIDE[0], Case(objective="info_nce")], ids=str)
+def test_a_single_pair_has_loss_and_gradient_exactly_0(case: Case) -> None:
+    z, grad = drawn(case.element, 1, 20, seed=8)
+    for temperature in TEMPERATURES:
+        results = emulated(shipped(), z, grad, case.but(temperature=temperature))
+        assert (results.loss == 0).all() and (case.element.exact(results.gradient) == 0).all()
+        assert results.temperature[0] == 0
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("case", [*FORMS, WIDE[-1]], ids=str)
+def test_a_nan_reaches_every_loss(case: Case, temperature: float) -> None:
+    z, grad = drawn(case.element, 5, 12, seed=9)
+    z[2, 7] = case.element.stored(np.array(np.nan, np.float32))
+    results = emulated(shipped(), z, grad, case.but(temperature=temperature), IN_ORDER)
+    assert np.isnan(results.loss).all()
+    assert np.isnan(case.element.exact(results.gradient)).all()

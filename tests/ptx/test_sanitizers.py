@@ -24,8 +24,17 @@ OPTIONS = {
 }
 LIBRARIES = {"address": "libasan.so", "thread": "libtsan.so"}
 
-# Kernels of distillation are compiled for each element and each kind: of every sort of them, two.
-WATCHED = r"fLNS_16DistillationKindE1|bfloat16LNS_16DistillationKindE3|^(?!.*DistillationKindE)"
+# Kernels are compiled for each element and kind of distillation, and for all numbers that rows are
+# multiplied in: of every sort of them, two.
+WATCHED = "|".join(
+    (
+        "fLNS_16DistillationKindE1",
+        "bfloat16LNS_16DistillationKindE3",
+        r"NumbersILb0ELi3ELi3EEE(?!Lb0)",
+        r"NumbersILb0ELi1ELi1EEE(?!Lb1)",
+        r"^(?!.*(DistillationKindE|Numbers))",
+    )
+)
 
 
 def watched(sanitizer: str, *case: str) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """The contrastive losses: public functions and module."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
@@ -21,6 +21,7 @@ from simclr_bench.losses.dispatch import (
     choose,
     without_autocast,
 )
+from simclr_bench.losses.precision import Precision
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -33,7 +34,8 @@ def nt_xent(
     reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
-    workspace_mb: int = 32,
+    precision: Precision | None = None,
+    workspace_mb: int | None = None,
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """The normalized temperature-scaled cross-entropy of paired embeddings.
@@ -56,9 +58,13 @@ def nt_xent(
         impl: "fused" for the compiled operator, "chunked" for pure PyTorch in O(N D) memory,
             "reference" for the formula as printed, "auto" for the first of fused and chunked that
             takes these tensors.
-        workspace_mb: MiB that the compiled operator may keep tiles of similarities in, so as not to
-            compute them twice, for "mean" and "sum" on the CPU; 0 keeps none. The memory stays with
-            the process.
+        precision: How the compiled operator multiplies float32 rows on a GPU: "highest" as exactly
+            as in float32, "high" with 16 bits of each number, "medium" with 8. By default what the
+            program has set for torch's own products of matrices.
+        workspace_mb: MiB that the compiled operator may take for what grows with N^2; by default 32
+            on the CPU and 256 on a GPU. The CPU keeps tiles of similarities there, for "mean" and
+            "sum", so as not to compute them twice; 0 keeps none, and the memory stays with the
+            process. A GPU works on as many rows at a time as fit, on 128 at least.
         group: Processes whose rows are negatives too. Each gets its share of the loss, so that the
             mean over processes is the loss of all rows and DistributedDataParallel's mean of the
             gradients is its gradient (for "sum" likewise). Batches may differ in size. All
@@ -77,7 +83,17 @@ def nt_xent(
     # In a group every process has to refuse what one of them has: after they have met.
     check_matrices("nt_xent", "[B, D]", ("z0", "z1"), z0, z1, rows=0 if group is not None else 1)
     return _loss(
-        "nt_xent", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb, group
+        "nt_xent",
+        z0,
+        z1,
+        temperature,
+        None,
+        reduction,
+        normalize,
+        impl,
+        workspace_mb,
+        precision,
+        group,
     )
 
 
@@ -89,7 +105,8 @@ def decoupled_nt_xent(
     reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
-    workspace_mb: int = 32,
+    precision: Precision | None = None,
+    workspace_mb: int | None = None,
 ) -> Tensor:
     """`nt_xent` without the positive in the denominator, so that easy pairs keep their gradient.
 
@@ -107,7 +124,9 @@ def decoupled_nt_xent(
             "decoupled_nt_xent: z0 and z1 must have at least 2 rows, since a single pair has no "
             f"negatives, got {list(z0.shape)}"
         )
-    return _loss("decoupled", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+    return _loss(
+        "decoupled", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb, precision
+    )
 
 
 def info_nce(
@@ -118,7 +137,8 @@ def info_nce(
     reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
-    workspace_mb: int = 32,
+    precision: Precision | None = None,
+    workspace_mb: int | None = None,
 ) -> Tensor:
     """InfoNCE between two towers, as in CLIP: rows of one never compete with rows of their own.
 
@@ -129,7 +149,9 @@ def info_nce(
     Source: CLIP (arXiv:2103.00020), Figure 3; CPC (arXiv:1807.03748), Eq. 4.
     """
     check_matrices("info_nce", "[B, D]", ("z0", "z1"), z0, z1)
-    return _loss("info_nce", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb)
+    return _loss(
+        "info_nce", z0, z1, temperature, None, reduction, normalize, impl, workspace_mb, precision
+    )
 
 
 def supervised_contrastive(
@@ -140,7 +162,7 @@ def supervised_contrastive(
     reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
-    workspace_mb: int = 32,
+    workspace_mb: int | None = None,
 ) -> Tensor:
     """The supervised contrastive loss: every other row of one's label is a positive.
 
@@ -188,18 +210,23 @@ def _loss(
     reduction: Reduction,
     normalize: bool,
     impl: Impl,
-    workspace_mb: int,
+    workspace_mb: int | None,
+    precision: Precision | None = None,
     group: ProcessGroup | None = None,
 ) -> Tensor:
     """The rest of every public function, once its embeddings and labels are checked."""
     name = reference.PUBLIC_NAMES[objective]
     check_choice(name, "reduction", reduction, ("mean", "sum", "none"))
-    check_workspace(name, workspace_mb)
+    workspace_mb = check_workspace(name, workspace_mb, z0.device)
+    if precision is not None:
+        check_choice(name, "precision", precision, get_args(Precision))
     temperature = check_learnable_temperature(name, temperature, z0.device)
     tensors = [x for x in (z0, z1, temperature, labels) if isinstance(x, Tensor)]
-    why_not = fused.why_not(objective, z0, temperature, among_others=group is not None)
+    why_not = fused.why_not(objective, z0, temperature)
     chosen = choose(name, impl, *tensors, also_not_fused=why_not, stacklevel=3)
     options: dict[str, Any] = {"normalize": normalize}
+    if chosen == "fused":
+        options |= {"precision": precision, "workspace_mb": workspace_mb}
     mean = reduction == "mean"
     with without_autocast(z0):
         if group is not None and z1 is not None:
@@ -214,18 +241,17 @@ def _loss(
                 z0,
                 z1,
                 temperature,
-                **options,
                 mean=mean,
                 group=group,
                 implementation=implementation,
+                options=options,
             )
         options["labels"] = labels
         if chosen == "fused" and reduction != "none":
-            return fused.reduced(
-                objective, z0, z1, temperature, **options, mean=mean, workspace_mb=workspace_mb
-            )
+            return fused.reduced(objective, z0, z1, temperature, **options, mean=mean)
+        rows_of: dict[str, Callable[..., Tensor]]
         rows_of = {"fused": fused.rows, "chunked": chunked.rows, "reference": reference.rows}
-        rows: Tensor = rows_of[chosen](objective, z0, z1, temperature, **options)
+        rows = rows_of[chosen](objective, z0, z1, temperature, **options)
         if reduction == "none":
             return rows
         if mean:

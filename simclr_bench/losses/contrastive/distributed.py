@@ -27,10 +27,10 @@ def reduced(
     z1: Tensor,
     temperature: float | Tensor,
     *,
-    normalize: bool,
     mean: bool,
     group: distributed.ProcessGroup,
     implementation: ModuleType,
+    options: dict[str, Any],
 ) -> Tensor:
     """This process's share of the global loss: see the module's docstring. []
 
@@ -39,10 +39,10 @@ def reduced(
         z0: This process's first views; processes may have different numbers of them. [B, D]
         z1: Its second views. [B, D]
         temperature: tau > 0, the same in every process.
-        normalize: Whether rows are divided by their length first.
         mean: Whether the mean over processes is the mean over all rows, else their sum.
         group: The processes; each calls this the same number of times.
         implementation: `fused` or `chunked_among`, for `forward_among` and `backward_among`.
+        options: What both of them are told besides, by name.
 
     Raises:
         ValueError: In every process, if one has no rows, or rows of another length or dtype.
@@ -51,7 +51,7 @@ def reduced(
     """
     learned = temperature if isinstance(temperature, Tensor) else None
     share: Tensor = _Share.apply(
-        z0, z1, learned, temperature, objective, normalize, mean, group, implementation
+        z0, z1, learned, temperature, objective, mean, group, implementation, options
     )
     return share
 
@@ -104,15 +104,15 @@ class _Share(torch.autograd.Function):
         learned: Tensor | None,
         temperature: float | Tensor,
         objective: Objective,
-        normalize: bool,
         mean: bool,
         group: distributed.ProcessGroup,
         implementation: ModuleType,
+        options: dict[str, Any],
     ) -> Tensor:
         pairs = _shapes(z0, group)
         others = _gather_others(torch.stack([z0, z1]), pairs, group)
         rows, statistics = implementation.forward_among(
-            objective, z0, z1, others, temperature, normalize=normalize
+            objective, z0, z1, others, temperature, **options
         )
         weight = len(pairs) / (2 * sum(pairs)) if mean else float(len(pairs))
         share = weight * rows.sum()
@@ -131,7 +131,7 @@ class _Share(torch.autograd.Function):
             torch.cat([statistics, theirs], dim=1),
             weight,
             temperature,
-            normalize=normalize,
+            **options,
         )
         ctx.save_for_backward(z0, z1, learned, *gradients)
         return share
@@ -142,7 +142,7 @@ class _Share(torch.autograd.Function):
         grad_z0, grad_z1, grad_temperature = _Scale.apply(
             ctx.implementation, grad, z0, z1, learned, *gradients
         )
-        grad_temperature = None if learned is None else grad_temperature.to(learned.dtype)
+        grad_temperature = None if learned is None else grad_temperature.to(learned)
         return grad_z0, grad_z1, grad_temperature, None, None, None, None, None, None
 
 

@@ -1,7 +1,7 @@
 """The contrastive losses by the compiled operators: calling them, fake kernels, gradients.
 
-On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); CUDA has NT-Xent at a
-temperature that is a number.
+On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); CUDA has kernels for all but
+the supervised one (csrc/cuda/README.md).
 """
 
 from collections.abc import Callable
@@ -13,22 +13,22 @@ from torch import Tensor
 from simclr_bench.losses.contrastive.reference import PUBLIC_NAMES, Objective
 from simclr_bench.losses.dispatch import second_derivative_refused
 from simclr_bench.losses.extension import compiled_extension
-from simclr_bench.losses.precision import loss_dtype
+from simclr_bench.losses.precision import Precision, float32_precision, loss_dtype
 
 OPERATORS = torch.ops.simclr_bench
+MOST_CUDA_COLUMNS = 2**20
 
 
-def why_not(
-    objective: Objective, z0: Tensor, temperature: float | Tensor, *, among_others: bool
-) -> str | None:
+def why_not(objective: Objective, z0: Tensor, temperature: float | Tensor) -> str | None:
     """Why the compiled operators cannot serve this loss, whatever the dtype; None if they can."""
-    on_gpu = z0.device.type == "cuda"
-    if on_gpu and (objective != "nt_xent" or among_others):
-        what = "rows of other processes" if among_others else PUBLIC_NAMES[objective]
-        return f'no CUDA kernel for {what}; use impl="chunked", as impl="auto" does'
-    if isinstance(temperature, Tensor) and (on_gpu or temperature.device.type != "cpu"):
-        kind = "CUDA kernel for a temperature" if on_gpu else "CPU kernel for one on another device"
-        return f'no {kind} in a tensor; use impl="chunked", as impl="auto" does'
+    chunked = 'use impl="chunked", as impl="auto" does'
+    if z0.device.type == "cuda":
+        if objective == "supervised":
+            return f"no CUDA kernel for {PUBLIC_NAMES[objective]}; {chunked}"
+        if z0.shape[1] > MOST_CUDA_COLUMNS:
+            return f"no CUDA kernel for more than {MOST_CUDA_COLUMNS} columns; {chunked}"
+    elif isinstance(temperature, Tensor) and temperature.device.type != "cpu":
+        return f"no CPU kernel for a temperature on another device; {chunked}"
     return None
 
 
@@ -39,13 +39,17 @@ def rows(
     temperature: float | Tensor,
     *,
     normalize: bool,
+    workspace_mb: float = 0,
+    precision: Precision | None = None,
     labels: Tensor | None = None,
 ) -> Tensor:
-    """The loss of each row; see `reference.rows`. [N]"""
+    """The loss of each row; see `reference.rows`. The CPU needs no workspace for that. [N]"""
     if z0.device.type == "cuda":
-        loss: Tensor = OPERATORS.nt_xent_forward(z0, z1, temperature, normalize)[0]
-        return loss
-    loss = OPERATORS.contrast_forward(
+        assert z1 is not None
+        options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
+        of_rows: Tensor = OPERATORS.nt_xent_forward(z0, z1, None, *options)[0]
+        return of_rows
+    loss: Tensor = OPERATORS.contrast_forward(
         z0,
         _second(z0, z1),
         labels,
@@ -66,6 +70,7 @@ def reduced(
     normalize: bool,
     mean: bool,
     workspace_mb: float,
+    precision: Precision | None = None,
     labels: Tensor | None = None,
 ) -> Tensor:
     """The mean or the sum of `rows`, with its gradient made at the same time if one is needed. []
@@ -73,7 +78,8 @@ def reduced(
     The mean is over the rows that have a positive, and 0 without any.
     """
     if z0.device.type == "cuda":
-        loss = rows(objective, z0, z1, temperature, normalize=normalize)
+        options: dict[str, Any] = {"workspace_mb": workspace_mb, "precision": precision}
+        loss = rows(objective, z0, z1, temperature, normalize=normalize, **options)
         return loss.mean() if mean else loss.sum()
     second = _second(z0, z1)
     number, learned = _split(temperature)
@@ -95,6 +101,19 @@ def reduced(
     return total
 
 
+def _options_on_gpu(
+    objective: Objective,
+    temperature: float | Tensor,
+    normalize: bool,
+    precision: Precision | None,
+    workspace_mb: float,
+) -> tuple[Any, ...]:
+    """What the CUDA operators take behind their tensors."""
+    workspace_bytes = int(workspace_mb * 2**20)
+    digits = precision or float32_precision()
+    return *_split(temperature), objective, normalize, digits, workspace_bytes
+
+
 def forward_among(
     objective: Objective,
     z0: Tensor,
@@ -103,14 +122,21 @@ def forward_among(
     temperature: float | Tensor,
     *,
     normalize: bool,
+    workspace_mb: float,
+    precision: Precision | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss of each row, compared with the rows of `others` [2, M / 2, D] too. [N]
 
-    And its statistics [4, N], to which `backward_among` wants those of `others` appended.
+    And its statistics [4, N] (CUDA: [3, N]), to which `backward_among` wants those of `others`
+    appended.
     """
-    loss, statistics = OPERATORS.contrast_forward(
-        z0, z1, None, others, *_split(temperature), objective, normalize
-    )
+    options: tuple[Any, ...]
+    if z0.device.type == "cuda":
+        options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
+        loss, statistics = OPERATORS.nt_xent_forward(z0, z1, others, *options)
+    else:
+        options = *_split(temperature), objective, normalize
+        loss, statistics = OPERATORS.contrast_forward(z0, z1, None, others, *options)
     return loss, statistics
 
 
@@ -124,12 +150,21 @@ def backward_among(
     temperature: float | Tensor,
     *,
     normalize: bool,
+    workspace_mb: float,
+    precision: Precision | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `weight` times the sum over all rows, for z0, z1 and the temperature."""
     upstream = z0.new_full((statistics.shape[1],), weight, dtype=torch.float64)
-    grad_z0, grad_z1, grad_temperature = OPERATORS.contrast_backward(
-        upstream, z0, z1, None, others, statistics, *_split(temperature), objective, normalize
-    )
+    options: tuple[Any, ...]
+    if z0.device.type == "cuda":
+        options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
+        gradients = OPERATORS.nt_xent_backward(upstream, z0, z1, others, statistics, *options)
+    else:
+        options = *_split(temperature), objective, normalize
+        gradients = OPERATORS.contrast_backward(
+            upstream, z0, z1, None, others, statistics, *options
+        )
+    grad_z0, grad_z1, grad_temperature = gradients
     return grad_z0, grad_z1, grad_temperature
 
 
@@ -206,34 +241,30 @@ def _contrast_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tenso
     return grad_z0, grad_z1, None, None, None, grad_temperature, None, None
 
 
-def _save_nt_xent(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    z0, z1, *ctx.options = inputs
-    ctx.save_for_backward(z0, z1, output[1])
+def _save_nt_xent_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    z0, z1, others, ctx.temperature, learned, *ctx.options = inputs
+    ctx.save_for_backward(z0, z1, others, output[1], learned)
     ctx.mark_non_differentiable(output[1])
 
 
-def _nt_xent_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    both = OPERATORS.nt_xent_backward(grad, *ctx.saved_tensors, *ctx.options)
-    return *both, None, None
+def _nt_xent_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *saved, learned = ctx.saved_tensors
+    grad_z0, grad_z1, grad_temperature = OPERATORS.nt_xent_backward(
+        grad, *saved, ctx.temperature, learned, *ctx.options
+    )
+    grad_temperature = None if learned is None else grad_temperature.to(learned)
+    return grad_z0, grad_z1, None, None, grad_temperature, None, None, None, None
 
 
-def _fake_nt_xent_forward(
-    z0: Tensor, z1: Tensor, temperature: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
+def _fake_nt_xent_forward(z0: Tensor, z1: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     rows = 2 * z0.shape[0]
     loss = z0.new_empty(rows, dtype=loss_dtype(z0))
     return loss, z0.new_empty((3, rows), dtype=torch.float64)
 
 
-def _fake_nt_xent_backward(
-    grad: Tensor, z0: Tensor, z1: Tensor, statistics: Tensor, temperature: float, normalize: bool
-) -> tuple[Tensor, Tensor]:
-    return z0.new_empty(z0.shape), z1.new_empty(z1.shape)
-
-
 def _save_name(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    names = [name for objective, name in PUBLIC_NAMES.items() if objective in inputs[-2:]]
-    ctx.name = names[0] if names else "nt_xent"
+    words = {x for x in inputs if isinstance(x, str)}
+    ctx.name = next(name for objective, name in PUBLIC_NAMES.items() if objective in words)
 
 
 def _refuse(ctx: Any, *_: Tensor) -> Any:
@@ -247,13 +278,13 @@ def _register() -> None:
         "contrast_forward": _fake_contrast_forward,
         "contrast_backward": _fake_contrast_backward,
         "nt_xent_forward": _fake_nt_xent_forward,
-        "nt_xent_backward": _fake_nt_xent_backward,
+        "nt_xent_backward": _fake_contrast_backward,
     }
     for name, fake in fakes.items():
         torch.library.register_fake(f"simclr_bench::{name}", fake)
     gradients: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         "contrast_forward": (_contrast_forward_gradient, _save_contrast_forward),
-        "nt_xent_forward": (_nt_xent_gradient, _save_nt_xent),
+        "nt_xent_forward": (_nt_xent_forward_gradient, _save_nt_xent_forward),
         # Without a formula of their own these would drop a second derivative silently.
         "contrast_scale": (_refuse, _save_name),
         "contrast_backward": (_refuse, _save_name),

@@ -166,13 +166,13 @@ def draws(
     *,
     normalize: bool = True,
     device: str = "cpu",
+    learned: bool = True,
 ) -> list[list[Case]]:
-    """Per draw: the row losses, both gradients and, if `impl` has it, the temperature's."""
+    """Per draw: the row losses, both gradients and, if it is learned, the temperature's."""
     results = []
     known = known_draws(objective, regime, temperature, dtype, shape, normalize, device)
     for inputs, upstream, naive, exact in known:
-        # CUDA has no operator for a temperature in a tensor.
-        if impl in LEARNABLE and (impl, device) != ("fused", "cuda"):
+        if learned:
             got = rows_and_gradients(loss_of(objective, impl, 0.0, normalize), inputs, upstream)
         else:
             loss = loss_of(objective, impl, float(inputs[2]), normalize)

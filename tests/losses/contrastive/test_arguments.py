@@ -15,6 +15,7 @@ from simclr_bench import (
     nt_xent,
     supervised_contrastive,
 )
+from simclr_bench.losses.dispatch import check_workspace
 from tests.losses.contrastive.family import OBJECTIVES, loss_of
 from tests.losses.numerics import random
 
@@ -88,6 +89,12 @@ def test_the_value_of_a_tensor_is_not_looked_at(objective: str, impl: str, value
 def test_a_workspace_is_a_whole_number_of_mebibytes(size: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="info_nce: workspace_mb must"):
         info_nce(Z, Z, workspace_mb=size)
+
+
+def test_a_workspace_is_larger_on_a_gpu() -> None:
+    sizes = {place: check_workspace("", None, torch.device(place)) for place in ("cpu", "cuda")}
+    assert sizes == {"cpu": 32, "cuda": 256}
+    assert check_workspace("", 7, torch.device("cuda")) == 7
 
 
 def test_a_workspace_of_0_keeps_nothing_and_changes_nothing() -> None:
