@@ -5,6 +5,7 @@ All four losses are called on two matrices of B rows here; the supervised one se
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from simclr_bench import decoupled_nt_xent, info_nce, nt_xent, supervised_contra
 from tests.losses.numerics import SEEDS, Case, random, rows_and_gradients
 
 OBJECTIVES = ("nt_xent", "decoupled", "info_nce", "supervised")
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "nt_xent": nt_xent,
     "decoupled": decoupled_nt_xent,
     "info_nce": info_nce,
@@ -70,11 +71,11 @@ def loss_of(
     normalize: bool = True,
     reduction: str = "none",
     labels: Callable[[int], Tensor] = class_labels,
-):
+) -> Callable[..., Tensor]:
     """The loss of two matrices of views and, if given third, a temperature tensor."""
 
     def loss(z0: Tensor, z1: Tensor, tau: Tensor | None = None) -> Tensor:
-        options = {"reduction": reduction, "normalize": normalize, "impl": impl}
+        options: dict[str, Any] = {"reduction": reduction, "normalize": normalize, "impl": impl}
         divisor = temperature if tau is None else tau
         if objective == "supervised":
             z = torch.cat([z0, z1])
@@ -84,7 +85,9 @@ def loss_of(
     return loss
 
 
-def exact_of(objective: str, normalize: bool = True, labels=class_labels):
+def exact_of(
+    objective: str, normalize: bool = True, labels: Callable[[int], Tensor] = class_labels
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The loss per row in float64 with positives and negatives apart; gradients by autograd.
 
     As a truth the printed formula is not enough: once the positive has all the mass it returns the
