@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from .emulator.build import emulate
-from .emulator.library import IN_ORDER, SCHEDULES, EmulationError, Library, Schedule
+from .emulator.library import IN_ORDER, SCHEDULES, Argument, EmulationError, Library, Schedule
 from .shipped import ELEMENTS, Array
 
 SOURCE = Path(__file__).parent / "kernels" / "warpgroup.cu"
@@ -80,15 +80,16 @@ def registers_of(a: Array) -> Array:
     return out
 
 
-def run(
-    form: str, line_a: int, line_b: int, schedule: Schedule = IN_ORDER, *, accumulate: bool = True
-) -> None:
-    """A product of small integers, which has no error at all."""
-    tf32, half = "tf32" in form, form == "halves"
-    element = ELEMENTS[1 if half else 0 if tf32 else 2]
-    depth = 8 if tf32 else 16
-    columns = 8 if form == "eight columns" else 64
-    left, right = (RNG.integers(-8, 9, (rows, depth)).astype(np.float32) for rows in (64, columns))
+def shape(form: str) -> tuple[int, int]:
+    """Columns and depth of the product."""
+    return 8 if form == "eight columns" else 64, 8 if "tf32" in form else 16
+
+
+def arguments(
+    form: str, line_a: int, line_b: int, left: Array, right: Array, d: Array, *, accumulate: bool
+) -> tuple[Argument, ...]:
+    """Of the launcher; `d` [128, 32] is what the registers hold, before and after."""
+    element = ELEMENTS[1 if form == "halves" else 0 if "tf32" in form else 2]
     a, b = element.stored(left), element.stored(right)
     both = form == "transposed both"
     image_a, leading_a, stride_a = laid_out(a, line_a, both)
@@ -99,16 +100,22 @@ def run(
         descriptor(0, leading_a, stride_a, line_a),
         descriptor(8192, leading_b, stride_b, line_b),
     )
+    start = int32(FORMS.index(form)), *descriptors, image, int32(image.size)
+    return (*start, registers_of(a), int32(accumulate), d)
+
+
+def run(
+    form: str, line_a: int, line_b: int, schedule: Schedule = IN_ORDER, *, accumulate: bool = True
+) -> None:
+    """A product of small integers, which has no error at all."""
+    columns, depth = shape(form)
+    left, right = (RNG.integers(-8, 9, (rows, depth)).astype(np.float32) for rows in (64, columns))
     before = RNG.integers(-100, 101, (64, 64)).astype(np.float32)
     owner = np.array([[place(t, i) for i in range(32)] for t in range(128)])
     d: Array = before[owner[..., 0], owner[..., 1]]
-    library().call(
-        "run_product",
-        *(int32(FORMS.index(form)), *descriptors, image, int32(image.size)),
-        *(registers_of(a), int32(accumulate), d),
-        schedule=schedule,
-    )
-    sign = -1 if half or both else 1
+    words = arguments(form, line_a, line_b, left, right, d, accumulate=accumulate)
+    library().call("run_product", *words, schedule=schedule)
+    sign = -1 if form in {"halves", "transposed both"} else 1
     want: Array = before.astype(np.float64)  # no product: as it was
     want[:, :columns] *= accumulate
     want[:, :columns] += sign * left.astype(np.float64) @ right.T
@@ -162,6 +169,6 @@ def test_the_low_bits_of_tf32_are_not_looked_at() -> None:
 )
 def test_descriptors_that_are_refused(a: np.uint64, message: str) -> None:
     image, d = np.zeros(16384, np.uint8), np.zeros((128, 32), np.float32)
-    arguments = (int32(0), a, a, image, int32(image.size), None, int32(1), d)
+    words = (int32(0), a, a, image, int32(image.size), None, int32(1), d)
     with pytest.raises(EmulationError, match=message):
-        library().call("run_product", *arguments)
+        library().call("run_product", *words)

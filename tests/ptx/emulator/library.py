@@ -55,13 +55,14 @@ class Library:
         """
         self._library.ptx_clear_error()
         self._library.ptx_schedule(schedule.order, ctypes.c_uint64(schedule.seed))
-        code = self._library[launcher](*map(_as_c, arguments))
+        code = self._library[launcher](*map(as_c, arguments))
         message = self._library.ptx_error().decode()
         if message or code != 0:
             raise EmulationError(f"[{schedule}] {message or f'{launcher}: cudaError {code}'}")
 
 
-def _as_c(argument: Argument) -> object:
+def as_c(argument: Argument) -> object:
+    """An argument as a C function takes it."""
     if argument is None:
         return ctypes.c_void_p(None)
     if isinstance(argument, np.ndarray):

@@ -3,7 +3,7 @@
 #include "hopper.cuh"
 
 struct Case {
-  uint64_t a, b;  // descriptors
+  uint64_t a, b;  // descriptors, with addresses in the image
   const unsigned char* image;
   int bytes;
   const uint32_t* a_registers;  // [128, 4]
@@ -60,6 +60,9 @@ template <typename form>
 __global__ void __launch_bounds__(128) product(Case c, float* d) {
   extern __shared__ __align__(1024) unsigned char memory[];
   for (int i = threadIdx.x; i < c.bytes; i += 128) memory[i] = c.image[i];
+  const uint64_t start = shared_address(memory) >> 4;  // devices keep the first kilobyte
+  c.a += start;
+  c.b += start;
   fence_async_proxy();
   __syncthreads();
   float registers[32];
