@@ -8,7 +8,8 @@
 #   make bench       the default benchmark grid
 #   make benchmarks  write BENCHMARKS.md from the records under results/
 #   make mutations   plant bugs one by one; each must make a test fail (half an hour)
-#   make gpu         on a machine with a GPU: test and time the CUDA operators with $PYTHON
+#   make gpu         on a machine with a GPU: build, test and time the CUDA operators with $PYTHON,
+#                    in GPU_BUDGET seconds; records go to GPU_OUT
 #   make clean       remove what was built; .venv stays
 
 PYTHON ?= python3
@@ -16,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 GPU_OUT ?= results/gpu
+GPU_BUDGET ?= 480
 WORKERS ?= 2
 
 SOURCES := setup.py $(shell find csrc -type f)
@@ -58,7 +60,7 @@ mutations: build
 	$(BIN)/python -m tests.mutations
 
 gpu:
-	@$(PYTHON) -m benchmarks.gpu --out $(GPU_OUT)
+	@$(PYTHON) -m benchmarks.gpu --out $(GPU_OUT) --budget $(GPU_BUDGET)
 
 clean:
 	rm -rf build dist simclr_bench/_C*.so *.egg-info

@@ -15,6 +15,8 @@ class Cell:
         dtype: Name of the torch dtype of the inputs.
         temperature: tau or T.
         threads: CPU threads.
+        precision: To how many digits float32 matrices are multiplied, in torch's words.
+        mode: "step": forward and backward; "graph": a step, captured; "forward": without gradients.
     """
 
     loss: str
@@ -23,11 +25,20 @@ class Cell:
     dtype: str = "float32"
     temperature: float = 0.1
     threads: int = 2
+    precision: str = "highest"
+    mode: str = "step"
+
+    @property
+    def variant(self) -> str:
+        """What sets it apart from a step at full precision, in words; mostly empty."""
+        named = (self.precision, "highest"), (self.mode, "step")
+        return " ".join(word for word, usual in named if word != usual)
 
     def __str__(self) -> str:
         letters, symbol = ("N{}-D{}", "tau") if self.loss == "nt_xent" else ("B{}-C{}", "T")
         size = letters.format(self.rows, self.columns)
-        return f"{self.loss}-{size}-{self.dtype}-{symbol}{self.temperature:g}"
+        words = (self.loss, size, self.dtype, *self.variant.split())
+        return f"{'-'.join(words)}-{symbol}{self.temperature:g}"
 
 
 @dataclass(frozen=True)
@@ -134,15 +145,3 @@ MEMORY = Suite(
     (nt_xent(8192, 128), nt_xent(65536, 128)),
     ("fused", "eager", "compile", "lightly"),
 )
-
-# SimCLR trains with 4096 images, which are 8192 rows; distillation at ImageNet's 1000 classes.
-CUDA_CELLS = tuple(
-    cell
-    for dtype in ("float32", "bfloat16")
-    for cell in (
-        *(nt_xent(n, 128, dtype) for n in (512, 2048, 8192)),
-        nt_xent(8192, 512, dtype),
-        *(distillation(b, c, dtype) for b, c in ((64, 100), (1024, 1000), (8192, 1000))),
-    )
-)
-CUDA_PROVIDERS = ("eager", "chunked", "fused")

@@ -5,12 +5,13 @@
 The page holds nothing that a record does not; tests/test_benchmarks_page.py fails when it is stale.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import table
+from benchmarks.gpu.plan import GPU_SUITES
+from benchmarks.gpu.stages import Outcome, read_outcomes
+from benchmarks.gpu.targets import judge_all
 from benchmarks.grid import ACCURACY, MEMORY, SUITES
 from benchmarks.records import Record, latest, read
 
@@ -24,7 +25,8 @@ HEAD = """\
 `make bench` (`pytest --benchmark-only`) races a quick grid on your own machine: both losses, ours
 against plain PyTorch and what else is installed, with the gradient's error beside the time.
 `pytest benchmarks -k "nt_xent and cpu" --benchmark-only` races the grid below, and
-`python -m benchmarks.run` what is no matter of time. `make gpu` adds its records to `results/gpu/`.
+`python -m benchmarks.run` what is no matter of time. `make gpu` tests and measures on a GPU, and
+adds its records to `results/gpu/`.
 
 One time is the loss and its gradients from raw inputs: to both views for NT-Xent, to the student
 for distillation (T = 4, alpha = 0.7). Every provider runs once a round, in rotating order, in one
@@ -36,8 +38,16 @@ those that had to be kept. Errors are relative, by norms, against float64.
 """
 
 NOTHING = """
-No records have been committed yet, so this page holds no numbers. GPU: not measured.
+No records of a CPU have been committed yet.
 """
+
+GPU = """\
+What the CUDA operators have to reach, judged by the records under `results/gpu/`: correctness (4),
+NT-Xent (5), distillation (6). Times are the device's, by events, forward and backward if not said
+otherwise, with a cold cache and with launches queued ahead, so that no gap between them counts; a
+ratio is as above. An error is a norm over rows, against float64, beside that of the plain formula
+in the same precision. A bandwidth counts each logit read once and the student's gradient written
+once, over what a copy moves on the same device. Of several cells the worst is shown."""
 
 ALLOCATORS = {
     "default": (
@@ -51,18 +61,18 @@ ALLOCATORS = {
 }
 
 
-def read_gpu_records(results: Path) -> list[dict[str, Any]]:
-    """The records of results/gpu/losses.jsonl."""
-    path = results / "gpu" / "losses.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
 def _machine(record: Record) -> str:
     facts = record.environment
+    if record.suite.startswith("gpu_"):
+        return f"{facts['gpu']}, CUDA {facts['cuda']}, {_software(record)}"
     kernels = facts.get("kernels") or "no compiled"
+    return f"{facts['cpu']}, {record.cell.threads} threads, {kernels} kernels, {_software(record)}"
+
+
+def _software(record: Record) -> str:
+    facts = record.environment
     return (
-        f"{facts['cpu']}, {record.cell.threads} threads, {kernels} kernels,"
-        f" torch {facts['packages']['torch']}, Python {facts['python']},"
+        f"torch {facts['packages']['torch']}, Python {facts['python']},"
         f" commit {(facts['commit'] or '?')[:12]}{' (modified)' if facts['dirty'] else ''}"
     )
 
@@ -100,35 +110,30 @@ def render_cpu(records: Sequence[Record]) -> list[str]:
     return lines
 
 
-def render_gpu(records: Sequence[dict[str, Any]]) -> list[str]:
-    """The section of the GPU."""
-    if not records:
-        return ["", "## GPU", "", "Not measured."]
-    rows = [
-        ["loss", "rows x columns", "dtype", "provider", "median ms (n)", "gradient error", "on"]
+def render_gpu(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[str]:
+    """The sections of the GPU: the targets, measured or not, then a table per suite and loss."""
+    rows = [["line", "target", "bound", "verdict", "measured", "n", "on"]]
+    rows += [
+        [
+            *(str(judged.line), judged.text, judged.bound, judged.verdict, judged.value),
+            *("" if judged.n is None else str(judged.n), judged.device),
+        ]
+        for judged in judge_all(outcomes, records)
     ]
-    for record in records:
-        facts = record["environment"]
-        rows.append(
-            [
-                record["loss"],
-                f"{record['rows']} x {record['columns']}",
-                record["dtype"],
-                record["provider"],
-                f"{record['median_ms']:.3f} ({len(record['times_ms'])})",
-                f"{record['gradient_error']:.1e}",
-                f"{facts['gpu']}, torch {facts['torch']}, commit {(facts['commit'] or '?')[:12]}",
-            ]
-        )
-    return ["", "## GPU", "", *table.markdown(rows)]
+    lines = ["", "## GPU", "", *GPU.splitlines(), "", *table.markdown(rows)]
+    records = latest(records)
+    for name, loss in dict.fromkeys((suite.name, suite.loss) for suite in GPU_SUITES):
+        found = [r for r in records if (r.suite, r.cell.loss) == (name, loss)]
+        show = table.errors if name == "gpu_accuracy" else table.races
+        lines += _section(f"{loss} on a GPU, {name}", "", show(found), found)
+    return lines
 
 
 def render(results: Path) -> str:
     """The page of a results directory."""
-    cpu, gpu = read(results / "cpu"), read_gpu_records(results)
-    if not cpu and not gpu:
-        return HEAD + NOTHING
-    return HEAD + "\n".join([*render_cpu(cpu), *render_gpu(gpu)]) + "\n"
+    cpu, gpu = read(results / "cpu"), results / "gpu"
+    lines = [*(render_cpu(cpu) or NOTHING.splitlines()), *render_gpu(read_outcomes(gpu), read(gpu))]
+    return HEAD + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ LossFunction = Callable[..., Tensor]
 
 # Weight of the teacher's part; 1 - ALPHA is the labels'.
 ALPHA = 0.7
-REMEDY = "pip install --no-build-isolation -e '.[bench]'"
+REMEDY = "pip install --no-build-isolation -e '.[{}]'"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Provider:
         largest_rows: The most rows it can run, of memory or patience; None for no limit.
         dtype: The dtype it computes in whatever the cell's inputs are; None for the inputs' own.
         compiled: Whether its first call compiles.
+        extra: The extra of this package that installs it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Provider:
     largest_rows: int | None = None
     dtype: str | None = None
     compiled: bool = False
+    extra: str = "bench"
 
     def precision(self, cell: Cell) -> str:
         """The precision class that its numbers belong to."""
@@ -65,7 +67,7 @@ class Provider:
         try:
             importlib.import_module(self.module)
         except ImportError as error:
-            return f"absent ({error}): {REMEDY}"
+            return f"absent ({error}): {REMEDY.format(self.extra)}"
         return None
 
 

@@ -30,7 +30,8 @@ class Record:
         compile_s: The first call, where it compiles.
         loss_error: Relative, against float64.
         gradient_error: Relative by norms, against float64.
-        peak_mb: Resident memory of a step above its inputs, in 10^6 bytes.
+        peak_mb: Memory of a step above its inputs, in 10^6 bytes; on a CPU what is resident.
+        kernels: Kernels that a step launches on a GPU, as the profiler counts them.
         allocator: "default", "tuned", or what GLIBC_TUNABLES said.
         environment: Commit, versions, hardware (machine.py).
         finished: When, UTC.
@@ -54,6 +55,7 @@ class Record:
     loss_error: float | None = None
     gradient_error: float | None = None
     peak_mb: float | None = None
+    kernels: int | None = None
 
     @property
     def key(self) -> tuple[str, Cell, str, str]:
@@ -79,6 +81,7 @@ class Record:
             ValueError: The line is no record: a field is missing or unknown.
         """
         raw = json.loads(line)
+        raw.setdefault("kernels", None)  # older records lack it
         known = {field.name for field in fields(cls)}
         if set(raw) != known:
             raise ValueError(f"record: missing or unknown {sorted(set(raw) ^ known)}")

@@ -12,7 +12,7 @@ def size_of(record: Record) -> str:
     cell = record.cell
     letters = ("N", "D") if cell.loss == "nt_xent" else ("B", "C")
     size = f"{letters[0]}={cell.rows} {letters[1]}={cell.columns}"
-    return f"{cell.loss} {size} {cell.dtype}"
+    return " ".join((cell.loss, size, cell.dtype, *cell.variant.split()))
 
 
 def _by_cell(records: Sequence[Record]) -> list[dict[str, Record]]:
@@ -75,6 +75,22 @@ def races(records: Sequence[Record]) -> Rows:
                 _rounds(ours),
             ]
         )
+    return rows if len(rows) > 1 else []
+
+
+def errors(records: Sequence[Record]) -> Rows:
+    """Both errors of each provider, side by side; a heading first."""
+    fields = ("loss_error", "gradient_error")
+    names = list(dict.fromkeys(record.provider for record in records))
+    heading = [f"{field.replace('_', ' ')}: {name}" for field in fields for name in names]
+    rows = [["cell", *heading]]
+    for cell in _by_cell(records):
+        found = [
+            _number(getattr(cell[name], field) if name in cell else None)
+            for field in fields
+            for name in names
+        ]
+        rows.append([size_of(next(iter(cell.values()))), *found])
     return rows if len(rows) > 1 else []
 
 

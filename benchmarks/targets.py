@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gpu.plan import GPU_SUITES
 from benchmarks.grid import ACCURACY, MEMORY, SUITES, Cell
 from benchmarks.records import Record, latest, read
 
@@ -44,19 +45,31 @@ class Target:
 
     def cells(self) -> list[Cell]:
         """The cells of the grid that it holds for."""
-        suites = [suite for suite in (*SUITES, ACCURACY, MEMORY) if suite.name == self.suite]
+        known = (*SUITES, ACCURACY, MEMORY, *GPU_SUITES)
+        suites = [suite for suite in known if suite.name == self.suite]
         raced = [suite for suite in suites if self.provider in suite.providers]
         return [cell for suite in raced for cell in suite.cells if self.where(cell)]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target in one cell; `met` is None where nothing was measured for it."""
+    """A target in one cell; `met` is None where nothing was measured for it.
+
+    Attributes:
+        target: The target.
+        cell: The cell.
+        value: What was measured, or why nothing was where that is known.
+        met: Whether it is met.
+        share: The value over the bound.
+        record: What it was read from.
+    """
 
     target: Target
     cell: Cell
     value: str
     met: bool | None
+    share: float | None = None
+    record: Record | None = None
 
     def __str__(self) -> str:
         word = {True: "met", False: "NOT MET", None: "not measured"}[self.met]
@@ -215,11 +228,12 @@ def judge(targets: Sequence[Target], records: Sequence[Record]) -> list[Verdict]
             found = race.get(target.provider)
             value = None if found is None else target.quantity(found, race)
             if value is None:
-                verdicts.append(Verdict(target, cell, "", None))
+                reason = "" if found is None else found.not_run or ""
+                verdicts.append(Verdict(target, cell, reason, None, record=found))
                 continue
             number, text = value
             met = number >= target.bound if target.at_least else number <= target.bound
-            verdicts.append(Verdict(target, cell, text, met))
+            verdicts.append(Verdict(target, cell, text, met, number / target.bound, found))
     return verdicts
 
 

@@ -23,15 +23,16 @@ class Inputs:
 
 def make_inputs(cell: Cell, device: str = "cpu") -> Inputs:
     """Seeded inputs: z1 is a noisy z0, and the teacher is near the student, as in training."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
     rows = cell.rows // 2 if cell.loss == "nt_xent" else cell.rows
-    x = torch.randn(rows, cell.columns, generator=generator)
-    y = 0.7 * x + 0.7 * torch.randn(rows, cell.columns, generator=generator)
+    size = rows, cell.columns
+    x = torch.randn(size, generator=generator, device=device)
+    y = 0.7 * x + 0.7 * torch.randn(size, generator=generator, device=device)
     dtype = getattr(torch, cell.dtype)
-    x, y = x.to(device, dtype).requires_grad_(), y.to(device, dtype)
+    x, y = x.to(dtype).requires_grad_(), y.to(dtype)
     if cell.loss == "nt_xent":
         return Inputs((x, y), (x, y.requires_grad_()))
-    target = torch.randint(cell.columns, (rows,), generator=generator).to(device)
+    target = torch.randint(cell.columns, (rows,), generator=generator, device=device)
     return Inputs((x, y, target), (x,))
 
 
@@ -58,29 +59,36 @@ def step(function: LossFunction, inputs: Inputs) -> tuple[Tensor, tuple[Tensor, 
 
 def exact(cell: Cell, inputs: Inputs) -> tuple[float, Tensor]:
     """The mean loss and its gradients, one below the other, in float64."""
-    wide = cast(inputs, "float64")
+    losses, gradients = exact_rows(cell, inputs)
+    return losses.mean().item(), gradients / cell.rows
+
+
+def exact_rows(cell: Cell, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Each row's loss, and the gradients of their sum, one below the other, in float64.
+
+    By blocks of rows, where the inputs are.
+    """
     if cell.loss == "distillation":
-        loss, gradients = _exact_distillation(cell, wide)
-    else:
-        loss, gradients = _exact_nt_xent(cell.temperature, *wide.leaves)
-    return loss, torch.cat(gradients)
+        return _exact_distillation(cell, inputs)
+    return _exact_nt_xent(cell.temperature, *cast(inputs, "float64").leaves)
 
 
-def _exact_distillation(cell: Cell, wide: Inputs) -> tuple[float, tuple[Tensor, ...]]:
-    student, teacher, target = wide.arguments
-    t, alpha = cell.temperature, ALPHA
-    with torch.no_grad():
+def _exact_distillation(cell: Cell, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    t, alpha, losses, gradients = cell.temperature, ALPHA, [], []
+    size = max(1, BLOCK // cell.columns)
+    for block in zip(*(x.detach().split(size) for x in inputs.arguments), strict=True):
+        student, teacher, target = block[0].double(), block[1].double(), block[2]
         p, q, hard = (torch.softmax(x, dim=1) for x in (teacher / t, student / t, student))
         gaps = torch.log_softmax(teacher / t, dim=1) - torch.log_softmax(student / t, dim=1)
-        labels = functional.cross_entropy(student, target)
-        loss = alpha * t * t * (p * gaps).sum(dim=1).mean() + (1 - alpha) * labels
-        hard[torch.arange(cell.rows), target] -= 1
-        gradient = (alpha * t * (q - p) + (1 - alpha) * hard) / cell.rows
-    return loss.item(), (gradient,)
+        labels = functional.cross_entropy(student, target, reduction="none")
+        losses.append(alpha * t * t * (p * gaps).sum(dim=1) + (1 - alpha) * labels)
+        hard[torch.arange(len(target)), target] -= 1
+        gradients.append(alpha * t * (q - p) + (1 - alpha) * hard)
+    return torch.cat(losses), torch.cat(gradients)
 
 
-def _exact_nt_xent(tau: float, z0: Tensor, z1: Tensor) -> tuple[float, tuple[Tensor, ...]]:
-    """By blocks of rows, with the positive left out of the sum.
+def _exact_nt_xent(tau: float, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """With the positive left out of the sum.
 
     As a truth the printed formula is not enough: once the positive has all the mass it returns the
     rounding of 1, also in float64. The gap of a row is the log-sum-exp of its negatives less its
@@ -90,7 +98,7 @@ def _exact_nt_xent(tau: float, z0: Tensor, z1: Tensor) -> tuple[float, tuple[Ten
     with torch.no_grad():
         n = z.shape[0]
         partner = torch.arange(n, device=z.device).roll(n // 2)
-        total, gradient = 0.0, torch.zeros_like(z)
+        losses, gradient = [], torch.zeros_like(z)
         for rows in torch.arange(n, device=z.device).split(max(1, BLOCK // n)):
             block, mates = torch.arange(len(rows), device=z.device), partner[rows]
             logits = z[rows] @ z.T / tau
@@ -99,13 +107,13 @@ def _exact_nt_xent(tau: float, z0: Tensor, z1: Tensor) -> tuple[float, tuple[Ten
             logits[block, mates] = -torch.inf
             negatives = logits.logsumexp(dim=1)
             gaps = negatives - positives
-            total += functional.softplus(gaps).sum().item()
+            losses.append(functional.softplus(gaps))
             wrong = torch.sigmoid(gaps)
             weights = logits.sub_(negatives[:, None]).exp_().mul_(wrong[:, None])
             weights[block, mates] = -wrong
             gradient[rows] += weights @ z
             gradient += weights.T @ z[rows]
-    return total / n, torch.autograd.grad(z, (z0, z1), gradient / (n * tau))
+    return torch.cat(losses), torch.cat(torch.autograd.grad(z, (z0, z1), gradient / tau))
 
 
 def errors(

@@ -1,42 +1,53 @@
 """BENCHMARKS.md says what the records say."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.gpu import plan
+from benchmarks.gpu.stages import FILE, Outcome, lines
 from benchmarks.grid import nt_xent
 from benchmarks.page import PAGE, ROOT, render
 from benchmarks.records import append
-from tests.benchmarks.invented import record
-
-GPU_RECORD = {
-    "loss": "nt_xent",
-    "provider": "fused",
-    "rows": 512,
-    "columns": 128,
-    "dtype": "float32",
-    "median_ms": 0.5,
-    "times_ms": [0.4, 0.5, 0.6],
-    "gradient_error": 1.5e-7,
-    "environment": {"gpu": "A GPU", "torch": "2.11.0", "commit": "0123456789abcdef"},
-}
+from tests.benchmarks.invented import ENVIRONMENT, record
 
 
 def test_the_page_is_what_the_records_give() -> None:
     assert PAGE.read_text() == render(ROOT / "results")
 
 
-def test_without_records_it_holds_no_number_and_says_so(tmp_path: Path) -> None:
-    assert "this page holds no numbers. GPU: not measured" in render(tmp_path)
+def test_without_records_it_says_so_and_nothing_is_met(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    assert "No records of a CPU have been committed yet." in page
+    assert "| not measured |" in page and "| met |" not in page and "| NOT met |" not in page
 
 
-def test_a_gpu_record_is_a_line_with_its_n_and_hardware(tmp_path: Path) -> None:
-    path = tmp_path / "gpu" / "losses.jsonl"
-    path.parent.mkdir()
-    path.write_text(json.dumps(GPU_RECORD) + "\n")
+def test_gpu_records_are_judged_and_shown_with_n_and_hardware(tmp_path: Path) -> None:
+    facts = {"gpu": "A GPU", "cuda": "13.0"}
+    cell = plan.nt_xent(1024, 128, "bfloat16", mode="graph")
+    large = plan.nt_xent(8192, 128, "float32", "high")
+    changes = {"suite": "gpu_race", "environment": {**ENVIRONMENT, **facts}}
+    errors = {"suite": "gpu_accuracy", "environment": {**ENVIRONMENT, **facts}}
+    records = [
+        record("fused", cell, times_ms=(0.02,) * 7, ratios=(1.0,) * 7, **changes),
+        record("eager", cell, ratio=9.0, **changes),
+        record("fused", large, loss_error=1e-5, gradient_error=3e-4, **errors),
+        record("eager", large, loss_error=2e-5, gradient_error=4e-4, **errors),
+    ]
+    append(tmp_path / "gpu", records)
+    outcome = Outcome("build", "failed", "no nvcc", 1.0, 9.0, facts, "2026-01-01T00:00:00Z")
+    (tmp_path / "gpu" / FILE).write_text(lines([outcome]))
+    page = render(tmp_path)
+    assert "| 4 | `make gpu`: stages | all done | NOT met | 0 of 1 done, build failed | 1 |" in page
     assert (
-        "| nt_xent | 512 x 128 | float32 | fused | 0.500 (3) | 1.5e-07 |"
-        " A GPU, torch 2.11.0, commit 0123456789ab |" in render(tmp_path)
+        "| 5 | nt_xent bfloat16 N=1024 D=128 in a graph, us | <= 25 | met | 20.0 us | 7 | A GPU |"
+        in page
+    )
+    assert "## nt_xent on a GPU, gpu_race" in page
+    assert "| nt_xent N=1024 D=128 bfloat16 graph | 0.020 | 9.00 [9.00, 9.00] |" in page
+    assert "| cell | loss error: fused | loss error: eager | gradient error: fused |" in page
+    assert "| nt_xent N=8192 D=128 float32 high | 1.0e-05 | 2.0e-05 | 3.0e-04 | 4.0e-04 |" in page
+    assert (
+        "Measured on: A GPU, CUDA 13.0, torch 2.11.0, Python 3.11.2, commit 0123456789ab." in page
     )
 
 

@@ -76,7 +76,7 @@ def test_a_peer_that_is_not_installed_is_listed_with_its_remedy(
     suite = Suite("tiny", TINY.cells, ("fused", "peer"), rounds=7, patience_s=0.0)
     ours, peer = raced(suite).run()
     assert ours.not_run is None
-    assert peer.not_run == f"absent (No module named 'no_such_module'): {REMEDY}"
+    assert peer.not_run == f"absent (No module named 'no_such_module'): {REMEDY.format('bench')}"
     assert table.left_out([ours, peer]) == [f"peer: {peer.not_run}"]
     assert table.races([ours, peer])[1][2] == "absent"
 

@@ -1,9 +1,9 @@
 """What single instructions give on a device, kept in a file for the emulator to repeat.
 
 A case is one call of a launcher of kernels/*.cu: its arguments, and the array it has filled. A
-device records them, and test_conformance.py has the emulator make the same calls: results have to
-be equal in every bit, or within what the PTX manual promises of an instruction that is approximate
-on a device (`ALLOWED`).
+device records them (benchmarks/gpu/conformance.py, the last stage of `make gpu`), and
+test_conformance.py has the emulator make the same calls: results have to be equal in every bit, or
+within what the PTX manual promises of an instruction that is approximate on a device (`ALLOWED`).
 
 A file is an .npz of arrays under their digests, so that operands that many cases share lie there
 once, and an index in JSON.

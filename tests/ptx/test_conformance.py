@@ -3,11 +3,16 @@
 Until then, and beside it, the machinery is tried on records that the emulator makes itself.
 """
 
+import ctypes
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from benchmarks.gpu import clock
+from benchmarks.gpu import conformance as recorder
 
 from . import conformance
 from .conformance import INDEX, RECORDS, Case, cases, differences, emulator, read, replay
@@ -112,3 +117,22 @@ def test_what_may_differ_and_what_may_not() -> None:
     assert differences("ex2_ftz_f32", small, zero) == 0 and differences("ex2_f32", small, zero) == 1
     assert differences("cvt_f16_f32", np.array([7], np.uint16), np.array([8], np.uint16)) == 1
     assert {*conformance.ALLOWED} <= {case.launcher for case in cases()}
+
+
+def test_a_device_is_called_as_the_emulator_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder of `make gpu`, with the emulator's library in place of a device's."""
+    monkeypatch.setattr(recorder, "DEVICE", "cpu")
+    monkeypatch.setattr(clock, "wait", lambda: None)
+    library = cache(lambda source: ctypes.CDLL(str(conformance.emulated(source).path)))
+    monkeypatch.setattr(recorder, "on_device", library)
+    chosen = some("run_product", "run_registers", "run_votes", "mad_wide_u32", "cvt_f16_f32")
+    path = tmp_path / "device.npz"
+    conformance.record(path, recorder.call, {"device": "none"}, chosen)
+    assert replay(path, emulator) == [] and len(read(path)[1]) == len(chosen)
+
+    refuses = {"add_s32": lambda *_: 700}
+    monkeypatch.setattr(recorder, "on_device", lambda _: refuses)
+    with pytest.raises(RuntimeError, match="instructions add_s32: cudaError 700"):
+        conformance.record(path, recorder.call, {}, some("add_s32"))
