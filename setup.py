@@ -50,9 +50,14 @@ CUDA_SOURCES = [
     "csrc/cuda/distillation_kernels.cu",
     "csrc/cuda/nt_xent.cpp",
     "csrc/cuda/nt_xent_backward.cu",
+    "csrc/cuda/nt_xent_backward_sm90.cu",
     "csrc/cuda/nt_xent_forward.cu",
     "csrc/cuda/nt_xent_pack.cu",
     "csrc/cuda/nt_xent_rows.cu",
+    "csrc/cuda/nt_xent_slabs_sm90.cu",
+    "csrc/cuda/nt_xent_tiles.cu",
+    "csrc/cuda/nt_xent_tiles_sm90.cu",
+    "csrc/cuda/nt_xent_weights_sm90.cu",
     "csrc/cuda/nt_xent_wide.cu",
 ]
 
@@ -243,12 +248,11 @@ class BuildExtensionIfPossible(BuildExtension):
 
     def _write_build_info(self) -> None:
         generated = Path(self.build_temp).resolve() / "generated"
-        architectures = os.environ["TORCH_CUDA_ARCH_LIST"] if CUDA else ""
         values = {
             "FLAGS": quoted(" ".join(CXX_FLAGS)),
             "CUDA_VERSION": quoted(CUDA[1]) if CUDA else "nullptr",
             "CUDA_FLAGS": quoted(" ".join(NVCC_FLAGS) if CUDA else ""),
-            "ARCHITECTURES": quoted(";".join(re.split(r"[;\s]+", architectures.strip()))),
+            "ARCHITECTURES": quoted(";".join(architectures())),
             "SOURCE_HASH": quoted(source_hash()),
             "TORCH": quoted(torch.__version__),
         }
@@ -258,12 +262,19 @@ class BuildExtensionIfPossible(BuildExtension):
             extension.include_dirs.insert(0, str(generated))
 
 
+def architectures() -> list[str]:
+    """Of TORCH_CUDA_ARCH_LIST, such as "8.0+PTX"; none without CUDA."""
+    return re.split(r"[;\s]+", os.environ["TORCH_CUDA_ARCH_LIST"].strip()) if CUDA else []
+
+
 def extension() -> object:
     make = CUDAExtension if CUDA else CppExtension
+    hopper = any(each.startswith("9.0a") for each in architectures())
     return make(
         "simclr_bench._C",
         sorted(CPP_SOURCES + CUDA_SOURCES) if CUDA else CPP_SOURCES,
         include_dirs=list(PYBIND11),
+        define_macros=[("SIMCLR_BENCH_SM90A", None)] if hopper else [],
         extra_compile_args={"cxx": CXX_FLAGS, "nvcc": NVCC_FLAGS},
         extra_link_args=["-fopenmp"],
     )

@@ -39,12 +39,14 @@ struct SimclrBenchContrast {
   int64_t dim;
   int64_t workspace_bytes;  // for what grows with N²; with fewer than that wants, passes are made
   int64_t shared_bytes;     // that a block of the device can have: 99 KiB at least, from 8.0 on
+  int64_t wanted_blocks;    // of threads, of kernels for sm_90a that can have any number
   double temperature;
   const double* learned_temperature;  // [] on the device: counts instead; or null
   SimclrBenchElement element;
   SimclrBenchPrecision precision;  // of float32 elements
   SimclrBenchObjective objective;
   bool normalize;
+  bool hopper;  // the device runs code for sm_90a, and there is some
 };
 
 // B rows of logits and what to compute of them. Rows are contiguous, apart by their stride, counted

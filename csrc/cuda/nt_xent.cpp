@@ -34,12 +34,25 @@ SimclrBenchPrecision parse_precision(const char* op, c10::string_view name) {
   return kSimclrBenchMedium;
 }
 
-// Shared memory that a block of the current device can have.
-int64_t shared_bytes() {
-  int bytes = 0;
-  check_launch("nt_xent", cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin,
-                                                 c10::cuda::current_device()));
-  return bytes;
+// Several for each multiprocessor, since not all of them have as much to do. One number for all
+// devices: the order of a sum does not depend on them.
+constexpr int64_t kWantedBlocks = 512;
+
+// Of the current device.
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check_launch("nt_xent", cudaDeviceGetAttribute(&value, which, c10::cuda::current_device()));
+  return value;
+}
+
+// Whether there are kernels for sm_90a (setup.py), and the current device runs them.
+bool hopper() {
+#ifdef SIMCLR_BENCH_SM90A
+  return attribute(cudaDevAttrComputeCapabilityMajor) == 9 &&
+         attribute(cudaDevAttrComputeCapabilityMinor) == 0;
+#else
+  return false;
+#endif
 }
 
 // A problem, and the tensors that it points to.
@@ -101,11 +114,13 @@ Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
   problem.pairs = z0.size(0);
   problem.dim = z0.size(1);
   problem.workspace_bytes = workspace_bytes;
-  problem.shared_bytes = shared_bytes();
+  problem.shared_bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  problem.wanted_blocks = kWantedBlocks;
   problem.temperature = temperature;
   problem.element = simclr_bench::element_of(z0);
   problem.precision = parse_precision(op, precision);
   problem.normalize = normalize;
+  problem.hopper = hopper();
   return a;
 }
 

@@ -44,8 +44,10 @@ struct Layout {
   // Rows of a block that exist.
   __device__ int rows_in(int64_t block) const {
     const bool own = block < own_blocks();
-    const int64_t of_view = own ? block % view_blocks : (block - own_blocks()) % other_view_blocks;
-    const int64_t left = (own ? pairs : other_pairs) - of_view * kTile;
+    const int64_t of_view = own ? view_blocks : other_view_blocks;
+    if (!own) block -= own_blocks();
+    if (block >= of_view) block -= of_view;  // no division: it takes longer than some products
+    const int64_t left = (own ? pairs : other_pairs) - block * kTile;
     return static_cast<int>(left < kTile ? left : kTile);
   }
 
@@ -120,7 +122,9 @@ inline bool takes_maxima(const SimclrBenchContrast& problem) {
          M_LOG2E / problem.temperature > kLargestExponent;
 }
 
-inline int64_t ceil_div(int64_t count, int64_t each) { return (count + each - 1) / each; }
+__host__ __device__ inline int64_t ceil_div(int64_t count, int64_t each) {
+  return (count + each - 1) / each;
+}
 
 inline Layout layout_of(const SimclrBenchContrast& problem) {
   return {problem.pairs,

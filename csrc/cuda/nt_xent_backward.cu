@@ -42,6 +42,7 @@ struct Cursor {
 template <typename Numbers, bool kMaxima>
 __global__ void __launch_bounds__(kThreads, 1)
     add_gradients(Contrast c, Coefficients in, GradientPass pass, GradientParts out) {
+#ifndef __CUDA_ARCH_FEAT_SM90_ALL
   using B = Backward<Numbers, kMaxima>;
   extern __shared__ __align__(128) unsigned char memory[];
   const Layout& layout = c.layout;
@@ -149,6 +150,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const float moment = state[half].whole_moment();
     if (lane % 4 == 0) out.moments[at + 8 * half] = moment;
   }
+#endif
 }
 
 template <typename Numbers, bool kMaxima>
@@ -177,6 +179,7 @@ auto with_kernel(const SimclrBenchContrast& problem, Visit visit) {
 }  // namespace
 
 bool fits_block(const SimclrBenchContrast& problem) {
+  if (problem.hopper) return sm90::fits_block(problem);
   const int64_t padded_dim = layout_of(problem).padded_dim;
   return with_kernel(problem, [&](auto numbers, auto maxima) {
     using B = Backward<decltype(numbers), decltype(maxima)::value>;
@@ -187,6 +190,7 @@ bool fits_block(const SimclrBenchContrast& problem) {
 cudaError_t add_gradients(const SimclrBenchContrast& problem, const Contrast& c,
                           const Coefficients& in, const GradientPass& pass,
                           const GradientParts& out, cudaStream_t stream) {
+  if (problem.hopper) return sm90::add_gradients(problem, c, in, pass, out, stream);
   return with_kernel(problem, [&](auto numbers, auto maxima) {
     return launch<decltype(numbers), decltype(maxima)::value>(c, in, pass, out, stream);
   });

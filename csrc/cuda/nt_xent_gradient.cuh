@@ -46,7 +46,7 @@ struct GradientParts {
 // One of the rows that a thread has.
 struct RowState {
   float scale, weight, maximum, similarity;
-  float moment;  // Σ_j weight·e_ij·(s_ij - s_ip)
+  float moment;  // Σ_j e_ij·(s_ij - s_ip), which the weight is a factor of
 
   __device__ RowState(const Contrast& c, const Coefficients& in, int64_t row)
       : scale(c.scales[row]),
@@ -55,50 +55,62 @@ struct RowState {
         similarity(in.similarities[row]),
         moment(0) {}
 
-  // G_ij of this row i, whose part of the moment it adds.
+  // G_ij of this row i times the scale of row j, that is: of the other row, whose weight has been
+  // multiplied with it. Adds to the moment.
   template <bool kMaxima>
-  __device__ float weight_of(float s, float other_weight, float other_maximum,
+  __device__ float weight_of(float s, float other_scale, float other_weight, float other_maximum,
                              float exponent_scale) {
-    float mine;  // of row i's softmax; the other is of row j's
-    float other;
+    const float mine = weight * other_scale;
     if constexpr (kMaxima) {
-      mine = weight * exp2_approx((s - maximum) * exponent_scale);
-      other = other_weight * exp2_approx((s - other_maximum) * exponent_scale);
+      const float e = exp2_approx((s - maximum) * exponent_scale);
+      moment += e * (s - similarity);
+      return mine * e + other_weight * exp2_approx((s - other_maximum) * exponent_scale);
     } else {
       const float e = exp2_approx(s * exponent_scale);
-      mine = weight * e;
-      other = other_weight * e;
+      moment += e * (s - similarity);
+      return (mine + other_weight) * e;
     }
-    moment += mine * (s - similarity);
-    return mine + other;
   }
 
   // The moment of all lanes that have a part of the row.
   __device__ float whole_moment() const {
     const float two = moment + __shfl_xor_sync(0xffffffff, moment, 1);
-    return two + __shfl_xor_sync(0xffffffff, two, 2);
+    return weight * (two + __shfl_xor_sync(0xffffffff, two, 2));
   }
+};
+
+// What weights take from two columns side by side.
+struct ColumnPair {
+  float2 scales, weights, maxima;
 };
 
 // The four columns of a pair of rows that a thread has in a 16 x 8 product: two of each row. Their
 // weights times the scales of the columns: what rows are multiplied with as they are packed.
 template <bool kMaxima>
-__device__ void weights_of(const Contrast& c, const Coefficients& in, int64_t column,
-                           const float (&similarities)[4], const bool (&counts)[4],
-                           float exponent_scale, RowState (&rows)[2], float (&weights)[4]) {
-  const float2 scales = *reinterpret_cast<const float2*>(c.scales + column);
-  const float2 others = *reinterpret_cast<const float2*>(in.weights + column);
-  const float2 maxima = *reinterpret_cast<const float2*>(in.maxima + column);
+__device__ void weights_of(const ColumnPair& columns, const float (&similarities)[4],
+                           const bool (&counts)[4], float exponent_scale, RowState (&rows)[2],
+                           float (&weights)[4]) {
 #pragma unroll
   for (int r = 0; r < 4; ++r) {
     RowState& row = rows[r / 2];
-    const float scale = r % 2 ? scales.y : scales.x;
+    const float scale = r % 2 ? columns.scales.y : columns.scales.x;
+    const float weight = scale * (r % 2 ? columns.weights.y : columns.weights.x);
+    const float maximum = r % 2 ? columns.maxima.y : columns.maxima.x;
     weights[r] = 0;
     if (!counts[r]) continue;
-    weights[r] = scale * row.template weight_of<kMaxima>(
-                             similarities[r] * (row.scale * scale), r % 2 ? others.y : others.x,
-                             r % 2 ? maxima.y : maxima.x, exponent_scale);
+    weights[r] = row.template weight_of<kMaxima>(similarities[r] * (row.scale * scale), scale,
+                                                 weight, maximum, exponent_scale);
   }
+}
+
+template <bool kMaxima>
+__device__ void weights_of(const Contrast& c, const Coefficients& in, int64_t column,
+                           const float (&similarities)[4], const bool (&counts)[4],
+                           float exponent_scale, RowState (&rows)[2], float (&weights)[4]) {
+  const ColumnPair columns{*reinterpret_cast<const float2*>(c.scales + column),
+                           *reinterpret_cast<const float2*>(in.weights + column),
+                           *reinterpret_cast<const float2*>(in.maxima + column)};
+  weights_of<kMaxima>(columns, similarities, counts, exponent_scale, rows, weights);
 }
 
 // The parts of a 16 x 16 of weights as left operands: registers of two products side by side hold,
@@ -184,4 +196,13 @@ cudaError_t add_wide_gradients(const SimclrBenchContrast& problem, const Contras
                                const Coefficients& in, const GradientPass& pass, void* weights,
                                const GradientParts& out, cudaStream_t stream);
 
+// The same for devices that run code for sm_90a.
+namespace sm90 {
+
+bool fits_block(const SimclrBenchContrast& problem);
+cudaError_t add_gradients(const SimclrBenchContrast& problem, const Contrast& c,
+                          const Coefficients& in, const GradientPass& pass,
+                          const GradientParts& out, cudaStream_t stream);
+
+}  // namespace sm90
 }  // namespace simclr_bench

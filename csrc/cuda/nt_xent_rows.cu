@@ -13,8 +13,9 @@ namespace {
 
 constexpr int kWarps = kThreads / 32;
 
-// Blocks of threads, where rows alone are too few: about twice what a device runs at once. One
-// number for all devices: the order of a sum does not depend on them.
+// Blocks of threads, where rows alone are too few: about twice what a device runs at once; Hopper's
+// kernels get wanted_blocks. One number for all devices: the order of a sum does not depend on
+// them.
 constexpr int64_t kWantedBlocks = 256;
 constexpr int64_t kMostRowBlocks = 65535;  // of a grid's second axis
 
@@ -120,7 +121,7 @@ struct Plan {
       pass.count = count < 1 ? 1 : count < limit ? count : limit;
     }
     const int64_t blocks = fits ? pass.count : pass.count * slabs(problem);
-    const int64_t splits = kWantedBlocks / blocks;
+    const int64_t splits = (problem.hopper ? problem.wanted_blocks : kWantedBlocks) / blocks;
     parts.splits = splits < 1 ? 1 : splits < column_blocks ? splits : column_blocks;
     parts.moment_splits = fits ? parts.splits : pass.column_tiles;
     parts.sums = workspace.take<float>(parts.splits * pass.rows() * layout.padded_dim);

@@ -25,6 +25,18 @@ struct Negatives {
   }
 };
 
+namespace sm90 {
+
+// Of so many tiles, how many side by side a block of threads has: few enough for their sums to be
+// added up in a float.
+inline int64_t run_of(const SimclrBenchContrast& problem, int64_t tiles) {
+  constexpr int64_t kLongest = 32;
+  const int64_t run = tiles / problem.wanted_blocks;
+  return run < 1 ? 1 : run < kLongest ? run : kLongest;
+}
+
+}  // namespace sm90
+
 // A warp's part of a tile of similarities: 16·kRowTiles rows, 64 columns. The products of leading
 // parts are added up apart from the others, each of which is at most 2^-8 of them: rounding on the
 // way then costs the small sum next to nothing.

@@ -11,27 +11,18 @@
 // Parallelization: make_weights has a block per 128 x 128 tile; in add_slabs a block owns 128 rows
 // i and a slab of columns of their gradient, in registers, and runs over the rows j. No atomics.
 
-#include "nt_xent_gradient.cuh"
 #include "nt_xent_tile.cuh"
+#include "nt_xent_wide.cuh"
 
 namespace simclr_bench {
 namespace {
 
-constexpr int kRowTiles = kTile / 16;
-constexpr int kSteps = kColumns / 16;
-
 template <typename Numbers>
-struct Wide {
+struct Wide : StoredWeights<Numbers> {
   static constexpr int kParts = Numbers::gradient_parts;
   static constexpr int kSlices = kParts == 1 ? 4 : 2;  // of a slab: as registers allow
   static constexpr int kStageBytes = kSliceBytes * kParts;
   static constexpr int kStages = 4;
-  static constexpr int kLoads = kSteps * kParts;  // per lane, of 16 bytes: a 16 x kColumns
-
-  // [row tiles of the pass, column tiles, kSteps, kParts, 32]; where a lane's first is.
-  static __device__ int64_t at(const GradientPass& pass, int64_t row_tile, int64_t column_tile) {
-    return (row_tile * pass.column_tiles + column_tile) * kLoads * 32 + threadIdx.x % 32;
-  }
 };
 
 // Blocks (x, y): column block among those of the row block, row block of the pass. Maxima are 0
@@ -39,8 +30,8 @@ struct Wide {
 template <typename Numbers>
 __global__ void __launch_bounds__(kThreads, TileProducts<Numbers>::kBlocks)
     make_weights(Contrast c, Coefficients in, GradientPass pass, uint4* weights, float* moments) {
+#ifndef __CUDA_ARCH_FEAT_SM90_ALL
   using Tile = TileProducts<Numbers>;
-  constexpr int kParts = Numbers::gradient_parts;
   extern __shared__ __align__(128) unsigned char memory[];
   const Layout& layout = c.layout;
   const int64_t row_block = pass.first + blockIdx.y;
@@ -77,11 +68,7 @@ __global__ void __launch_bounds__(kThreads, TileProducts<Numbers>::kBlocks)
         weights_of<true>(c, in, column_block * kTile + first_column + 8 * n, similarities, counts,
                          exponent_scale, state, both[i]);
       }
-      uint32_t x[kParts][4];
-      split_weights<Numbers>(both[0], both[1], x);
-#pragma unroll
-      for (int p = 0; p < kParts; ++p)
-        to[(step * kParts + p) * 32] = make_uint4(x[p][0], x[p][1], x[p][2], x[p][3]);
+      Wide<Numbers>::store(both[0], both[1], to + step * Wide<Numbers>::kParts * 32);
     }
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -90,12 +77,14 @@ __global__ void __launch_bounds__(kThreads, TileProducts<Numbers>::kBlocks)
       if (lane % 4 == 0) moments[column_tile * pass.rows() + local] = moment;
     }
   }
+#endif
 }
 
 // 8 warps of 16 rows each. Blocks (x, y, z): row block of the pass, slab, split of the rows j.
 template <typename Numbers>
 __global__ void __launch_bounds__(kThreads, 1)
     add_slabs(Contrast c, GradientPass pass, const uint4* weights, GradientParts out) {
+#ifndef __CUDA_ARCH_FEAT_SM90_ALL
   using W = Wide<Numbers>;
   extern __shared__ __align__(128) unsigned char memory[];
   const Layout& layout = c.layout;
@@ -161,6 +150,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int column = (first_slice + slice) * kSlice + 2 * (lane % 4);
     write_slice(sums[slice], out.sums + at * layout.padded_dim + column, layout.padded_dim);
   }
+#endif
 }
 
 template <typename Numbers>
@@ -192,6 +182,7 @@ int64_t weight_bytes(const SimclrBenchContrast& problem, const GradientPass& pas
 }
 
 int64_t slabs(const SimclrBenchContrast& problem) {
+  if (problem.hopper) return sm90::slabs(problem);
   return with_numbers(problem, [&](auto numbers) {
     return ceil_div(layout_of(problem).padded_dim, Wide<decltype(numbers)>::kSlices * kSlice);
   });
@@ -200,9 +191,16 @@ int64_t slabs(const SimclrBenchContrast& problem) {
 cudaError_t add_wide_gradients(const SimclrBenchContrast& problem, const Contrast& c,
                                const Coefficients& in, const GradientPass& pass, void* weights,
                                const GradientParts& out, cudaStream_t stream) {
+  auto* stored = static_cast<uint4*>(weights);
+  if (problem.hopper) {
+    if (const cudaError_t error =
+            sm90::make_weights(problem, c, in, pass, stored, out.moments, stream)) {
+      return error;
+    }
+    return sm90::add_slabs(problem, c, pass, stored, out, stream);
+  }
   return with_numbers(problem, [&](auto numbers) {
-    return launch<decltype(numbers)>(c, in, pass, static_cast<uint4*>(weights), slabs(problem), out,
-                                     stream);
+    return launch<decltype(numbers)>(c, in, pass, stored, slabs(problem), out, stream);
   });
 }
 

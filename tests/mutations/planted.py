@@ -19,6 +19,13 @@ CUDA_BLOCK = "csrc/cuda/block.cuh"
 CUDA_TILE = "csrc/cuda/nt_xent_tile.cuh"
 CUDA_FORWARD = "csrc/cuda/nt_xent_forward.cu"
 CUDA_BACKWARD = "csrc/cuda/nt_xent_backward.cu"
+CUDA_SUMS = "csrc/cuda/nt_xent_sums.cuh"
+CUDA_HOPPER = "csrc/cuda/hopper.cuh"
+CUDA_HOPPER_TILE = "csrc/cuda/nt_xent_tile_sm90.cuh"
+CUDA_HOPPER_TILES = "csrc/cuda/nt_xent_tiles_sm90.cu"
+CUDA_HOPPER_BACKWARD = "csrc/cuda/nt_xent_backward_sm90.cu"
+CUDA_HOPPER_GRADIENT = "csrc/cuda/nt_xent_gradient_sm90.cuh"
+CUDA_HOPPER_SLABS = "csrc/cuda/nt_xent_slabs_sm90.cu"
 CUDA_GRADIENT = "csrc/cuda/nt_xent_gradient.cuh"
 CUDA_WIDE = "csrc/cuda/nt_xent_wide.cu"
 CUDA_ROWS = "csrc/cuda/nt_xent_rows.cu"
@@ -273,10 +280,42 @@ MUTATIONS = (
         needs="nvcc",
     ),
     Mutation(
+        "CUDA: a run of tiles is not rescaled to a larger maximum",
+        CUDA_SUMS,
+        "      sum *= exp2_approx((top - shift) * scale);\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: rows are given back before their products have been waited for",
+        CUDA_HOPPER_TILE,
+        "        wait_for_products<1>();\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: consumers of a ring wait for the wrong parity",
+        CUDA_HOPPER,
+        "wait_until_full() const { wait(full(), parity); }",
+        "wait_until_full() const { wait(full(), parity ^ 1); }",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: sums of columns are read before all warps have written theirs",
+        CUDA_HOPPER_TILES,
+        "    sync_threads<128>(3 + half_block);\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
         "CUDA: a row is not pushed as a negative of others",
         CUDA_GRADIENT,
-        "    return mine + other;",
-        "    return mine;",
+        "const float weight = scale * (r % 2 ? columns.weights.y : columns.weights.x);",
+        "const float weight = 0;",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
@@ -292,6 +331,38 @@ MUTATIONS = (
         "CUDA: weights of the next rows are those of the last",
         CUDA_WIDE,
         "      weights += W::kLoads * 32;\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: rows are given back before their gradient products have been waited for",
+        CUDA_HOPPER_BACKWARD,
+        "    wait_for_products<1>();\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: warpgroups read the block's own rows before they are there",
+        CUDA_HOPPER_BACKWARD,
+        "wait(block.own_barrier(), 0);",
+        "wait(block.own_barrier(), 1);",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: no fence between weights and their products",
+        CUDA_HOPPER_GRADIENT,
+        "    fence_products();\n#pragma",
+        "#pragma",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: weights are multiplied before the rows have arrived",
+        CUDA_HOPPER_SLABS,
+        "    ring.wait_until_full();\n",
         "",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .emulator.library import IN_ORDER, Library, Schedule
-from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty
+from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty, shipped
 
 OBJECTIVES = ("nt_xent", "decoupled", "info_nce")
 PRECISIONS = ("highest", "high", "medium")
@@ -19,12 +19,14 @@ _PROBLEM = np.dtype(
         ("dim", np.int64),
         ("workspace_bytes", np.int64),
         ("shared_bytes", np.int64),
+        ("wanted_blocks", np.int64),
         ("temperature", np.float64),
         ("learned_temperature", np.uint64),
         ("element", np.int32),
         ("precision", np.int32),
         ("objective", np.int32),
         ("normalize", np.bool_),
+        ("hopper", np.bool_),
     ],
     align=True,
 )
@@ -43,6 +45,8 @@ class Case:
         learned: Whether tau comes from memory.
         workspace_bytes: For what grows with N^2; with 0, one pass per block of rows.
         shared_bytes: Of the device; with 0, no block of rows fits one block of threads.
+        wanted_blocks: Of kernels for sm_90a; with 1, each has as many tiles as it can have.
+        hopper: Whether it runs the kernels for sm_90a.
     """
 
     element: Element = ELEMENTS[0]
@@ -53,6 +57,8 @@ class Case:
     learned: bool = False
     workspace_bytes: int = 2**26
     shared_bytes: int = 227 * 2**10
+    wanted_blocks: int = 512
+    hopper: bool = False
 
     def but(self, **changes: object) -> "Case":
         """The same with some changes."""
@@ -61,7 +67,13 @@ class Case:
     def __str__(self) -> str:
         precision = self.precision if self.element.name == "float32" else ""
         wide = "" if self.shared_bytes else "wide"
-        return f"{self.objective} {self.element} {precision} tau {self.temperature} {wide}"
+        hopper = "hopper" if self.hopper else ""
+        return f"{self.objective} {self.element} {precision} tau {self.temperature} {wide} {hopper}"
+
+    @property
+    def library(self) -> Library:
+        """The shipped kernels, emulated for such a device."""
+        return shipped("90a" if self.hopper else "80")
 
 
 class Results(NamedTuple):
@@ -98,12 +110,14 @@ def emulated(
         dim,
         case.workspace_bytes,
         case.shared_bytes,
+        case.wanted_blocks,
         0.0 if case.learned else case.temperature,
         tau.ctypes.data if case.learned else 0,
         case.element.code,
         PRECISIONS.index(case.precision),
         OBJECTIVES.index(case.objective),
         case.normalize,
+        case.hopper,
     )
     forward, backward = np.zeros(1, np.int64), np.zeros(1, np.int64)
     library.call("simclr_bench_nt_xent_workspace", problem, forward, backward)

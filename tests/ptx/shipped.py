@@ -14,23 +14,28 @@ Array = np.ndarray
 UNIT_ROUNDOFF = 2.0**-24  # of float32, in which all kernels accumulate
 
 
-SOURCES = [
+CONTRAST = [
     ROOT / "csrc" / "cuda" / f"{name}.cu"
     for name in (
         "nt_xent_pack",
         "nt_xent_forward",
         "nt_xent_backward",
+        "nt_xent_backward_sm90",
         "nt_xent_rows",
+        "nt_xent_slabs_sm90",
+        "nt_xent_tiles",
+        "nt_xent_tiles_sm90",
+        "nt_xent_weights_sm90",
         "nt_xent_wide",
-        "distillation_kernels",
     )
 ]
+SOURCES = [*CONTRAST, ROOT / "csrc" / "cuda" / "distillation_kernels.cu"]
 
 
 @cache
-def shipped() -> Library:
-    """The launchers of csrc/cuda."""
-    return emulate(*SOURCES)
+def shipped(compute: str = "80") -> Library:
+    """The launchers of csrc/cuda; for "90a", those of the contrastive losses."""
+    return emulate(*(SOURCES if compute == "80" else CONTRAST), compute=compute)
 
 
 @dataclass(frozen=True)

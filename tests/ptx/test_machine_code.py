@@ -24,17 +24,18 @@ REGISTERS_OF_A_MULTIPROCESSOR = 65536
 
 AMPERE = {"HMMA", "LDSM", "LDGSTS"}
 HOPPER = {"HGMMA", "UTMALDG"}
+HOPPER_BULK = {"HGMMA", "UBLKCP"}  # copies of contiguous bytes
 # Tensor and copy instructions that a shipped kernel was written for, by its file, a part of its
 # mangled name and the architecture.
 SHIPPED: Mapping[tuple[str, str, str], set[str]] = {
-    (file, kernel, compute): AMPERE
-    for file, kernel in (
-        ("nt_xent_forward", "add_tiles"),
-        ("nt_xent_backward", "add_gradients"),
-        ("nt_xent_wide", "make_weights"),
-        ("nt_xent_wide", "add_slabs"),
-    )
-    for compute in ARCHITECTURES
+    ("nt_xent_tiles", "add_tiles", "80"): AMPERE,
+    ("nt_xent_backward", "add_gradients", "80"): AMPERE,
+    ("nt_xent_wide", "make_weights", "80"): AMPERE,
+    ("nt_xent_wide", "add_slabs", "80"): AMPERE,
+    ("nt_xent_tiles_sm90", "add_tiles", "90a"): HOPPER_BULK,
+    ("nt_xent_weights_sm90", "make_weights", "90a"): HOPPER_BULK,
+    ("nt_xent_backward_sm90", "add_gradients", "90a"): HOPPER_BULK,
+    ("nt_xent_slabs_sm90", "add_slabs", "90a"): HOPPER_BULK,
 }
 
 

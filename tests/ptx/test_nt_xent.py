@@ -15,13 +15,16 @@ from .nt_xent import (
     emulated,
     truth,
 )
-from .shipped import ELEMENTS, Array, Element, shipped
+from .shipped import ELEMENTS, Array, Element
 
 FLOAT32, FLOAT16, BFLOAT16 = ELEMENTS
 FORMS = [*(Case(FLOAT32, precision) for precision in PRECISIONS), Case(FLOAT16), Case(BFLOAT16)]
 
 # Rows that are too wide for a block of threads, which any are on a device without shared memory.
 WIDE = [form.but(shared_bytes=0) for form in FORMS]
+
+# Kernels for sm_90a, with as many tiles per block as there can be.
+HOPPER = [form.but(hopper=True, wanted_blocks=1) for form in FORMS]
 
 # Exponents that fit a float, and such that a row's largest has to be taken out.
 TEMPERATURES = [0.2, 0.01]
@@ -39,7 +42,11 @@ def same_bits(one: Results, other: Results) -> bool:
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize(
     ("case", "pairs", "dim"),
-    [*((form, 33, 40) for form in (*FORMS, *WIDE)), (Case(BFLOAT16), 131, 17)],
+    [
+        *((form, 33, 40) for form in (*FORMS, *WIDE, *HOPPER)),
+        (Case(BFLOAT16), 131, 17),
+        *((HOPPER[4], 131, dim) for dim in (200, 320)),
+    ],
     ids=str,
 )
 def test_every_schedule_gives_the_loss_and_its_gradient(
@@ -47,19 +54,19 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
 ) -> None:
     case = case.but(temperature=temperature)
     z, grad = drawn(case.element, pairs, dim)
-    first = emulated(shipped(), z, grad, case)
+    first = emulated(case.library, z, grad, case)
     assert_close(first, exact(z, grad, case), case.element)
     for schedule in SCHEDULES[1:]:
         # The kernels promise results that are equal in every bit, whoever comes first.
-        assert same_bits(first, emulated(shipped(), z, grad, case, schedule)), schedule
+        assert same_bits(first, emulated(case.library, z, grad, case, schedule)), schedule
 
 
 # More columns than a block of threads has sums for: from 129 on, or from 257.
 @pytest.mark.parametrize("dim", [50, 64, 128, 200, 512, 1000])
-@pytest.mark.parametrize("case", FORMS, ids=str)
+@pytest.mark.parametrize("case", [*FORMS, *HOPPER], ids=str)
 def test_any_number_of_columns(case: Case, dim: int) -> None:
     z, grad = drawn(case.element, 9, dim)
-    results = emulated(shipped(), z, grad, case)
+    results = emulated(case.library, z, grad, case)
     assert_close(results, exact(z, grad, case), case.element)
 
 
@@ -69,23 +76,27 @@ def test_any_number_of_columns(case: Case, dim: int) -> None:
 def test_every_objective(objective: str, temperature: float, element: Element) -> None:
     case = Case(element, objective=objective, temperature=temperature)
     z, grad = drawn(element, 131, 20, seed=1)
-    assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), element)
+    want = exact(z, grad, case)
+    for each in (case, case.but(hopper=True), case.but(hopper=True, wanted_blocks=1)):
+        assert_close(emulated(each.library, z, grad, each), want, element)
 
 
+@pytest.mark.parametrize("hopper", [False, True])
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
-def test_rows_as_they_are(element: Element) -> None:
+def test_rows_as_they_are(element: Element, hopper: bool) -> None:
     for temperature in (0.05, 10.0):
-        case = Case(element, temperature=temperature, normalize=False)
+        case = Case(element, temperature=temperature, normalize=False, hopper=hopper)
         z, grad = drawn(element, 7, 20, seed=2)
         z = element.stored(element.exact(z) / 10)
-        assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), element)
+        assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), element)
 
 
-def test_a_temperature_in_memory() -> None:
+@pytest.mark.parametrize("hopper", [False, True])
+def test_a_temperature_in_memory(hopper: bool) -> None:
     z, grad = drawn(FLOAT32, 40, 20, seed=3)
     for temperature in TEMPERATURES:
-        case = Case(temperature=temperature, learned=True)
-        assert_close(emulated(shipped(), z, grad, case), exact(z, grad, case), FLOAT32)
+        case = Case(temperature=temperature, learned=True, hopper=hopper)
+        assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), FLOAT32)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -95,29 +106,31 @@ def test_passes_add_up(objective: str, temperature: float) -> None:
     case = Case(BFLOAT16, objective=objective, temperature=temperature, shared_bytes=0)
     z, grad = drawn(BFLOAT16, 260, 20, seed=4)
     want = exact(z, grad, case)
-    for workspace_bytes in (0, 2 * 12 * 128 * 4 * (2 if temperature < 0.1 else 1)):
-        results = emulated(shipped(), z, grad, case.but(workspace_bytes=workspace_bytes))
-        assert_close(results, want, BFLOAT16)
+    enough_for_two = 2 * 12 * 128 * 4 * (2 if temperature < 0.1 else 1)
+    for each in (case, case.but(hopper=True, wanted_blocks=4)):
+        for workspace_bytes in (0, enough_for_two * (3 if each.hopper else 2) // 2):
+            results = emulated(each.library, z, grad, each.but(workspace_bytes=workspace_bytes))
+            assert_close(results, want, BFLOAT16)
 
 
+@pytest.mark.parametrize("form", [Case(), Case(hopper=True, wanted_blocks=1)], ids=str)
 @pytest.mark.parametrize("objective", ["nt_xent", "decoupled"])
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_rows_of_other_processes(objective: str, temperature: float) -> None:
+def test_rows_of_other_processes(objective: str, temperature: float, form: Case) -> None:
     """Two processes with shares of a batch get its losses and gradients."""
-    wide = objective == "decoupled"
-    case = Case(
-        objective=objective, temperature=temperature, shared_bytes=0 if wide else 227 * 2**10
-    )
+    case = form.but(objective=objective, temperature=temperature)
+    if objective == "decoupled":
+        case = case.but(shared_bytes=0)
     pairs, mine = 140, np.r_[0:131, 140:271]
     theirs = np.setdiff1d(np.arange(2 * pairs), mine)
     z, grad = drawn(FLOAT32, pairs, 20, seed=5)
     want = exact(z, grad, case)
     moments = []
     for own, others in ((mine, theirs), (theirs, mine)):
-        of_others = emulated(shipped(), z[others], grad[others], case, others=z[own])
+        of_others = emulated(case.library, z[others], grad[others], case, others=z[own])
         assert np.isnan(of_others.gradient).all()
         got = emulated(
-            shipped(),
+            case.library,
             z[own],
             grad[own],
             case,
@@ -141,7 +154,7 @@ def test_lengths_do_not_matter() -> None:
     z, grad = drawn(FLOAT32, 9, 20, seed=6)
     lengths = np.float32(10.0) ** np.resize([-11, 30, 0], (18, 1)).astype(np.float32)
     for case in FORMS[:3]:
-        plain, scaled = (emulated(shipped(), x, grad, case) for x in (z, z * lengths))
+        plain, scaled = (emulated(case.library, x, grad, case) for x in (z, z * lengths))
         want = exact(z, grad, case)
         assert_close(plain, want, FLOAT32)
         assert_close(scaled._replace(gradient=scaled.gradient * lengths), want, FLOAT32)
@@ -153,7 +166,7 @@ def test_a_row_of_zeros_has_no_direction(element: Element) -> None:
     z, grad = drawn(element, 5, 12, seed=7)
     z[3] = 0
     grad[[3, 8]] = 0  # divided by 1e-12, its gradient would be beyond float16
-    results = emulated(shipped(), z, grad, case, SCHEDULES[2])
+    results = emulated(case.library, z, grad, case, SCHEDULES[2])
     want = exact(z, grad, case)
     others = np.arange(10) != 3
     assert np.abs(results.loss - want.loss).max() <= want.loss_error
@@ -161,20 +174,20 @@ def test_a_row_of_zeros_has_no_direction(element: Element) -> None:
     assert (off <= want.gradient_error[others] + 2 * element.roundoff).all()
 
 
-@pytest.mark.parametrize("case", [*FORMS, WIDE[0], Case(objective="info_nce")], ids=str)
+@pytest.mark.parametrize("case", [*FORMS, *HOPPER, WIDE[0], Case(objective="info_nce")], ids=str)
 def test_a_single_pair_has_loss_and_gradient_exactly_0(case: Case) -> None:
     z, grad = drawn(case.element, 1, 20, seed=8)
     for temperature in TEMPERATURES:
-        results = emulated(shipped(), z, grad, case.but(temperature=temperature))
+        results = emulated(case.library, z, grad, case.but(temperature=temperature))
         assert (results.loss == 0).all() and (case.element.exact(results.gradient) == 0).all()
         assert results.temperature[0] == 0
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("case", [*FORMS, WIDE[-1]], ids=str)
+@pytest.mark.parametrize("case", [*FORMS, *HOPPER, WIDE[-1]], ids=str)
 def test_a_nan_reaches_every_loss(case: Case, temperature: float) -> None:
     z, grad = drawn(case.element, 5, 12, seed=9)
     z[2, 7] = case.element.stored(np.array(np.nan, np.float32))
-    results = emulated(shipped(), z, grad, case.but(temperature=temperature), IN_ORDER)
+    results = emulated(case.library, z, grad, case.but(temperature=temperature), IN_ORDER)
     assert np.isnan(results.loss).all()
     assert np.isnan(case.element.exact(results.gradient)).all()
