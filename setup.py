@@ -55,6 +55,7 @@ CUDA_SOURCES = [
     "csrc/cuda/nt_xent_pack.cu",
     "csrc/cuda/nt_xent_rows.cu",
     "csrc/cuda/nt_xent_slabs_sm90.cu",
+    "csrc/cuda/nt_xent_small.cu",
     "csrc/cuda/nt_xent_tiles.cu",
     "csrc/cuda/nt_xent_tiles_sm90.cu",
     "csrc/cuda/nt_xent_weights_sm90.cu",

@@ -38,6 +38,7 @@ struct SimclrBenchContrast {
   int64_t other_pairs;  // M / 2, perhaps 0
   int64_t dim;
   int64_t workspace_bytes;  // for what grows with N²; with fewer than that wants, passes are made
+  int64_t small_rows;       // up to so many, without others: one kernel per direction, if it fits
   int64_t shared_bytes;     // that a block of the device can have: 99 KiB at least, from 8.0 on
   int64_t wanted_blocks;    // of threads, of kernels for sm_90a that can have any number
   double temperature;

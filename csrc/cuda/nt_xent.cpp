@@ -34,6 +34,9 @@ SimclrBenchPrecision parse_precision(const char* op, c10::string_view name) {
   return kSimclrBenchMedium;
 }
 
+// So few rows are quicker in one kernel than in several.
+constexpr int64_t kSmallRows = 2048;
+
 // Several for each multiprocessor, since not all of them have as much to do. One number for all
 // devices: the order of a sum does not depend on them.
 constexpr int64_t kWantedBlocks = 512;
@@ -114,6 +117,7 @@ Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
   problem.pairs = z0.size(0);
   problem.dim = z0.size(1);
   problem.workspace_bytes = workspace_bytes;
+  problem.small_rows = kSmallRows;
   problem.shared_bytes = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
   problem.wanted_blocks = kWantedBlocks;
   problem.temperature = temperature;

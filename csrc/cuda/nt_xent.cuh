@@ -117,6 +117,16 @@ struct Contrast {
 // of 2^26 of them, and their inverses, are far from the ends of float32.
 constexpr double kLargestExponent = 64;
 
+// What is taken out of exponents: nothing where nothing counts, for (-inf) - (-inf) is NaN.
+__device__ inline float finite(float maximum) { return maximum == -INFINITY ? 0 : maximum; }
+
+// A row's loss, of d_i; that is -inf without negatives: exactly 0.
+__device__ inline float loss_of(SimclrBenchObjective objective, double gap) {
+  if (objective == kSimclrBenchDecoupled) return static_cast<float>(gap);
+  const double larger = gap > 0 ? gap : gap != gap ? gap : 0.0;
+  return static_cast<float>(larger + log1p(exp(-fabs(gap))));
+}
+
 inline bool takes_maxima(const SimclrBenchContrast& problem) {
   return problem.learned_temperature || !problem.normalize ||
          M_LOG2E / problem.temperature > kLargestExponent;
@@ -142,6 +152,21 @@ auto with_numbers(const SimclrBenchContrast& problem, Visit visit) {
   const bool single = problem.precision == kSimclrBenchMedium;
   if (problem.element == kSimclrBenchBFloat16 || single) return visit(BFloat16Numbers());
   return problem.precision == kSimclrBenchHigh ? visit(HighNumbers()) : visit(HighestNumbers());
+}
+
+// visit(Numbers(), element_t()) for the numbers and the elements of a problem.
+template <typename Visit>
+void with_elements(const SimclrBenchContrast& problem, Visit visit) {
+  with_numbers(problem, [&](auto numbers) {
+    using Numbers = decltype(numbers);
+    if constexpr (Numbers::half) {
+      visit(numbers, __half());
+    } else if (problem.element == kSimclrBenchFloat32) {
+      visit(numbers, float());
+    } else if constexpr (Numbers::parts == 1) {
+      visit(numbers, __nv_bfloat16());
+    }
+  });
 }
 
 // Hands out parts of a workspace; from null, counts them.
@@ -178,5 +203,14 @@ cudaError_t pack_rows(const SimclrBenchContrast& problem, const void* z0, const 
                       cudaStream_t stream);
 
 int64_t forward_bytes(const SimclrBenchContrast& problem);
+
+// Whether a problem is for the kernels of nt_xent_small.cu: one per direction. These follow.
+bool takes_small(const SimclrBenchContrast& problem);
+int64_t small_bytes(const SimclrBenchContrast& problem, bool backward);
+cudaError_t small_forward(const SimclrBenchContrast& problem, const void* z0, const void* z1,
+                          void* workspace, float* loss, double* statistics, cudaStream_t stream);
+cudaError_t small_backward(const SimclrBenchContrast& problem, const float* grad, const void* z0,
+                           const void* z1, const double* statistics, void* workspace, void* grad_z0,
+                           void* grad_z1, double* grad_temperature, cudaStream_t stream);
 
 }  // namespace simclr_bench

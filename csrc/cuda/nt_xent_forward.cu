@@ -61,13 +61,7 @@ __global__ void __launch_bounds__(kThreads)
   if (!is_last) return;
   const double log_sum = log(sum);
   statistics[n + i] = log_sum;
-  const double gap = (top - statistics[2 * n + i]) * c.k() + log_sum;
-  if (objective == kSimclrBenchDecoupled) {
-    loss[i] = static_cast<float>(gap);
-  } else {  // gap = -inf without negatives: exactly 0
-    const double larger = gap > 0 ? gap : gap != gap ? gap : 0.0;
-    loss[i] = static_cast<float>(larger + log1p(exp(-fabs(gap))));
-  }
+  loss[i] = loss_of(objective, (top - statistics[2 * n + i]) * c.k() + log_sum);
 }
 
 struct Plan {
@@ -143,6 +137,8 @@ extern "C" cudaError_t simclr_bench_nt_xent_forward(const SimclrBenchContrast* p
                                                     const void* others, void* workspace,
                                                     float* loss, double* statistics,
                                                     cudaStream_t stream) {
+  if (takes_small(*problem))
+    return small_forward(*problem, z0, z1, workspace, loss, statistics, stream);
   Workspace memory(workspace);
   const PackedRows rows = take_packed_rows(*problem, memory);
   const Plan plan = plan_of(*problem);

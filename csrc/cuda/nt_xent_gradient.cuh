@@ -13,7 +13,36 @@ constexpr int kSliceBytes = kColumns * kSlice * 2;  // of one part of their next
 
 // Weights are kept this much larger than they are: where all positives have nearly all the mass,
 // they would be too small for a float.
+constexpr int kUnitExponent = 40;
 constexpr float kUnit = 1099511627776.0f;  // 2^40
+
+// 2^x, as exact as a float can be.
+__device__ inline float exp2_of(double x) {
+  if (x < -1000) return 0;
+  const double whole = rint(x);
+  return ldexpf(exp2f(static_cast<float>(x - whole)), static_cast<int>(whole));
+}
+
+// Of one row, what follows of all.
+struct Coefficient {
+  float weight, pull, maximum, similarity;
+
+  Coefficient() = default;
+  // statistics: [3, all].
+  __device__ Coefficient(const double* statistics, int64_t all, int64_t i, float grad, double k,
+                         bool decoupled)
+      : maximum(static_cast<float>(statistics[i])),
+        similarity(static_cast<float>(statistics[2 * all + i])) {
+    const double log_sum = statistics[all + i];
+    const double gap = (statistics[i] - statistics[2 * all + i]) * k + log_sum;
+    const float e = exp2_of(kUnitExponent - fabs(gap) * M_LOG2E);  // in units
+    const float missed = decoupled ? kUnit : (gap < 0 ? e : kUnit) / (1 + e / kUnit);
+    pull = grad * missed;
+    const bool alone = isinf(log_sum);
+    weight = alone ? 0 : pull * exp2_of(-log_sum * M_LOG2E);
+    if (alone) maximum = 0;
+  }
+};
 
 // Of each row, others' included; 0 of rows that do not exist.
 struct Coefficients {
@@ -53,6 +82,12 @@ struct RowState {
         weight(in.weights[row]),
         maximum(in.maxima[row]),
         similarity(in.similarities[row]),
+        moment(0) {}
+  __device__ RowState(float scale, const Coefficient& of)
+      : scale(scale),
+        weight(of.weight),
+        maximum(of.maximum),
+        similarity(of.similarity),
         moment(0) {}
 
   // G_ij of this row i times the scale of row j, that is: of the other row, whose weight has been
@@ -140,6 +175,24 @@ __device__ void fetch_slice(const Contrast& c, uint32_t to, int64_t column, int 
   }
 }
 
+// The products of 16 x 16 weights with 16 rows j, 8 and 8 of their columns.
+template <typename Numbers>
+__device__ void multiply_parts(float (&one)[4], float (&next)[4],
+                               const uint32_t (&x)[Numbers::gradient_parts][4],
+                               const uint32_t (&y)[Numbers::gradient_parts][4]) {
+  constexpr int kParts = Numbers::gradient_parts;
+#pragma unroll
+  for (int order = Numbers::gradient_orders - 1; order >= 0; --order) {
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) {
+      if (p > order || order - p >= kParts) continue;
+      const uint32_t(&b)[4] = y[order - p];
+      multiply_add<false>(one, x[p], b[0], b[1]);
+      multiply_add<false>(next, x[p], b[2], b[3]);
+    }
+  }
+}
+
 // sums [16, kSlice] += weights [16, 16] · rows j [16, kSlice], of one warp. `slice` is where this
 // lane's rows begin.
 template <typename Numbers>
@@ -155,18 +208,32 @@ __device__ void add_products(float (&sums)[8][4], const uint32_t (&x)[Numbers::g
       const uint32_t part = tile + q * kSliceBytes;
       load_transposed(y[q], n % 4 ? two_pieces_on(part) : part);
     }
-#pragma unroll
-    for (int order = Numbers::gradient_orders - 1; order >= 0; --order) {
-#pragma unroll
-      for (int p = 0; p < kParts; ++p) {
-        if (p > order || order - p >= kParts) continue;
-        const uint32_t(&b)[4] = y[order - p];
-        multiply_add<false>(sums[n], x[p], b[0], b[1]);
-        multiply_add<false>(sums[n + 1], x[p], b[2], b[3]);
-      }
-    }
+    multiply_parts<Numbers>(sums[n], sums[n + 1], x, y);
   }
 }
+
+// From Σ_j G_ij·u_j, in units, to the gradient of z_i: the positive's term, and the chain rule
+// through u = z / max(|z|, epsilon).
+struct Projection {
+  float divisor, other_divisor;  // of row i, and of its positive
+  float pull, factor;
+  bool turns;  // z only: its length does not matter
+
+  __device__ Projection(float norm, float other_norm, float pull, double k, bool normalize)
+      : divisor(norm < kEpsilon ? kEpsilon : norm),
+        other_divisor(other_norm < kEpsilon ? kEpsilon : other_norm),
+        pull(pull),
+        factor(static_cast<float>(k / kUnit)),
+        turns(normalize && !(norm < kEpsilon)) {}
+
+  // Of u_i, and the same after the part along u_i.
+  __device__ float gradient(float sum, float other) const {
+    return factor * (sum - pull * (other / other_divisor));
+  }
+  __device__ float result(float gradient, float along, float z) const {
+    return (gradient - along * (z / divisor)) / divisor;
+  }
+};
 
 // Writes a warp's sums of 16 rows: `to` is where this lane's first row and column are.
 __device__ inline void write_slice(const float (&sums)[8][4], float* to, int64_t stride) {

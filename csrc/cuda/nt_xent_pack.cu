@@ -1,69 +1,37 @@
-// Rows as the tensor cores take them: times a power of two that keeps products of any two within
-// float32, split into 16-bit numbers, padded with zeros. What is missing to length 1 is a factor
-// for their products; only where three numbers hold more digits than a float has is it in them,
-// since that factor would be rounded. And norms and similarities of positives, from sums in double.
+// Packs the rows of the contrastive losses for the tensor cores, padded with zeros:
+// nt_xent_length.cuh says how. And norms and similarities of positives, from sums in double.
 //
 // One warp per pair of rows.
 
-#include <type_traits>
-
-#include "nt_xent.cuh"
+#include "nt_xent_length.cuh"
 
 namespace simclr_bench {
 namespace {
 
 constexpr int kWarps = kThreads / 32;
 
-// 2^-e for the largest element's exponent e. Neither it nor its inverse is subnormal.
 template <typename element_t>
-__device__ float power_of_two(const element_t* z, int64_t dim) {
+__device__ float largest_of(const element_t* z, int64_t dim) {
   float largest = 0;
   for (int64_t d = threadIdx.x % 32; d < dim; d += 32)
     largest = fmaxf(largest, fabsf(to_float(z[d])));
-  largest = warp_reduce(largest, [](float a, float b) { return fmaxf(a, b); });
-  if (!(largest > 0) || isinf(largest)) return 1;
-  const int exponent = ilogbf(largest);
-  return ldexpf(1, -(exponent < -126 ? -126 : exponent > 126 ? 126 : exponent));
-}
-
-struct Length {
-  double factor;  // u_i = z_i·factor·scale
-  double scale;
-  float norm;
-};
-
-template <typename Numbers>
-__device__ Length length_of(double squares, float power, bool normalize) {
-  if (!normalize) return {power, 1.0 / power, 1};
-  const double packed_norm = sqrt(squares);
-  const double norm = packed_norm / power;
-  const double inverse = 1 / (norm < kEpsilon ? power * double{kEpsilon} : packed_norm);
-  if (Numbers::holds_unit_rows) return {power * inverse, 1, static_cast<float>(norm)};
-  // Rounded here, so that a positive's similarity is what its row's others are multiplied with.
-  return {power, static_cast<float>(inverse), static_cast<float>(norm)};
+  return warp_reduce(largest, [](float a, float b) { return fmaxf(a, b); });
 }
 
 // `row` is the padded index; z is null for a row that does not exist.
 template <typename Numbers, typename element_t>
-__device__ void pack_row(const Layout& layout, const element_t* z, double factor, int64_t row,
-                         uint16_t* packed) {
-  using real_t = std::conditional_t<Numbers::holds_unit_rows, double, float>;
-  const auto power = static_cast<real_t>(factor);
+__device__ void pack_row(const Layout& layout, const element_t* z, const Length& length,
+                         int64_t row, uint16_t* packed) {
   const int64_t matrix = layout.rows() * layout.padded_dim;
   for (int d = static_cast<int>(threadIdx.x) % 32 * 2; d < layout.padded_dim; d += 64) {
-    real_t low = z && d < layout.dim ? to_float(z[d]) * power : 0;
-    real_t high = z && d + 1 < layout.dim ? to_float(z[d + 1]) * power : 0;
+    const float low = z && d < layout.dim ? to_float(z[d]) * length.power : 0;
+    const float high = z && d + 1 < layout.dim ? to_float(z[d + 1]) * length.power : 0;
+    uint32_t parts[Numbers::matrices];
+    take_parts<Numbers>(length, low, high, parts);
     uint16_t* to = packed + layout.offset(row, d);
-    if constexpr (Numbers::half) {
-      *reinterpret_cast<__half2*>(to) = __floats2half2_rn(low, high);
-      to += matrix;
-    }
-    constexpr int kParts = Numbers::half ? Numbers::gradient_parts : Numbers::parts;
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) {
-      *reinterpret_cast<uint32_t*>(to) = take_bfloat16(low, high);
-      to += matrix;
-    }
+    for (int m = 0; m < Numbers::matrices; ++m)
+      *reinterpret_cast<uint32_t*>(to + m * matrix) = parts[m];
   }
 }
 
@@ -87,11 +55,11 @@ __global__ void __launch_bounds__(kThreads)
   const bool exists = b < pairs;
   z0 = exists ? z0 + b * layout.dim : nullptr;
   z1 = exists ? z1 + b * layout.dim : nullptr;
-  Length length0{1, 0, 1};
-  Length length1{1, 0, 1};
+  Length length0{1, 1, 0, 0, 1};
+  Length length1{1, 1, 0, 0, 1};
   if (exists) {
-    const float power0 = power_of_two(z0, layout.dim);
-    const float power1 = power_of_two(z1, layout.dim);
+    const float power0 = power_of_two(largest_of(z0, layout.dim));
+    const float power1 = power_of_two(largest_of(z1, layout.dim));
     double squares0 = 0;
     double squares1 = 0;
     double products = 0;
@@ -104,18 +72,17 @@ __global__ void __launch_bounds__(kThreads)
     }
     length0 = length_of<Numbers>(warp_sum(squares0), power0, normalize);
     length1 = length_of<Numbers>(warp_sum(squares1), power1, normalize);
-    products = warp_sum(products) * (length0.factor / power0 * length0.scale) *
-               (length1.factor / power1 * length1.scale);
+    products = warp_sum(products) * length0.factor() * length1.factor();
     if (similarities && threadIdx.x % 32 == 0 && row < own) {
       similarities[b] = products;
       similarities[pairs + b] = products;
     }
   }
-  pack_row<Numbers>(layout, z0, length0.factor, row, out.packed);
-  pack_row<Numbers>(layout, z1, length1.factor, row + view_rows, out.packed);
+  pack_row<Numbers>(layout, z0, length0, row, out.packed);
+  pack_row<Numbers>(layout, z1, length1, row + view_rows, out.packed);
   if (threadIdx.x % 32 != 0) return;
-  out.scales[row] = static_cast<float>(length0.scale);
-  out.scales[row + view_rows] = static_cast<float>(length1.scale);
+  out.scales[row] = length0.scale;
+  out.scales[row + view_rows] = length1.scale;
   out.norms[row] = length0.norm;
   out.norms[row + view_rows] = length1.norm;
 }
@@ -149,15 +116,9 @@ Contrast contrast_of(const SimclrBenchContrast& problem, const PackedRows& rows)
 cudaError_t pack_rows(const SimclrBenchContrast& problem, const void* z0, const void* z1,
                       const void* others, const PackedRows& rows, double* similarities,
                       cudaStream_t stream) {
-  with_numbers(problem, [&](auto numbers) {
-    using Numbers = decltype(numbers);
-    if constexpr (Numbers::half) {
-      launch_pack<Numbers, __half>(problem, z0, z1, others, rows, similarities, stream);
-    } else if (problem.element == kSimclrBenchFloat32) {
-      launch_pack<Numbers, float>(problem, z0, z1, others, rows, similarities, stream);
-    } else if constexpr (Numbers::parts == 1) {
-      launch_pack<Numbers, __nv_bfloat16>(problem, z0, z1, others, rows, similarities, stream);
-    }
+  with_elements(problem, [&](auto numbers, auto element) {
+    launch_pack<decltype(numbers), decltype(element)>(problem, z0, z1, others, rows, similarities,
+                                                      stream);
   });
   return cudaGetLastError();
 }

@@ -32,16 +32,11 @@ __global__ void __launch_bounds__(kThreads)
     return;
   }
   const int64_t all = 2 * (layout.pairs + layout.other_pairs);
-  const double log_sum = statistics[all + i];
-  const double gap = (statistics[i] - statistics[2 * all + i]) * c.k() + log_sum;
-  const double e = exp(-fabs(gap));
-  const double missed = decoupled ? 1.0 : (gap < 0 ? e : 1.0) / (1 + e);
-  const double pull = static_cast<double>(grad[i]) * missed * kUnit;
-  const bool alone = isinf(log_sum);
-  out.weights[row] = alone ? 0.0f : static_cast<float>(pull * exp(-log_sum));
-  out.pulls[row] = static_cast<float>(pull);
-  out.maxima[row] = alone ? 0.0f : static_cast<float>(statistics[i]);
-  out.similarities[row] = static_cast<float>(statistics[2 * all + i]);
+  const Coefficient of(statistics, all, i, grad[i], c.k(), decoupled);
+  out.weights[row] = of.weight;
+  out.pulls[row] = of.pull;
+  out.maxima[row] = of.maximum;
+  out.similarities[row] = of.similarity;
 }
 
 // Adds the positive's term and applies the chain rule through u = z / max(|z|, epsilon). One warp
@@ -63,27 +58,22 @@ __global__ void __launch_bounds__(kThreads)
   const element_t* z = (second ? z1 : z0) + b * layout.dim;
   const element_t* other = (second ? z0 : z1) + b * layout.dim;
   element_t* out = (second ? grad_z1 : grad_z0) + b * layout.dim;
-  const float norm = norms[row];
-  const float divisor = norm < kEpsilon ? kEpsilon : norm;
-  const float other_divisor = norms[pair] < kEpsilon ? kEpsilon : norms[pair];
-  const float pull = in.pulls[row] + in.pulls[pair];
-  const float factor = static_cast<float>(c.k() / kUnit);
+  const Projection projection(norms[row], norms[pair], in.pulls[row] + in.pulls[pair], c.k(),
+                              normalize);
   const auto gradient = [&](int64_t d) {
     float sum = 0;
     for (int64_t split = 0; split < parts.splits; ++split)
       sum += parts.sums[(split * pass.rows() + local) * layout.padded_dim + d];
-    return factor * (sum - pull * (to_float(other[d]) / other_divisor));
+    return projection.gradient(sum, to_float(other[d]));
   };
   float along = 0;
-  if (normalize && !(norm < kEpsilon)) {
+  if (projection.turns) {
     for (int64_t d = lane; d < layout.dim; d += 32)
-      along += gradient(d) * (to_float(z[d]) / divisor);
+      along += gradient(d) * (to_float(z[d]) / projection.divisor);
     along = warp_sum(along);
   }
-  for (int64_t d = lane; d < layout.dim; d += 32) {
-    const float u = to_float(z[d]) / divisor;
-    out[d] = from_float<element_t>((gradient(d) - along * u) / divisor);
-  }
+  for (int64_t d = lane; d < layout.dim; d += 32)
+    out[d] = from_float<element_t>(projection.result(gradient(d), along, to_float(z[d])));
   float moment = 0;
   for (int64_t split = lane; split < parts.moment_splits; split += 32)
     moment += parts.moments[split * pass.rows() + local];
@@ -162,6 +152,11 @@ using namespace simclr_bench;
 
 extern "C" cudaError_t simclr_bench_nt_xent_workspace(const SimclrBenchContrast* problem,
                                                       int64_t* forward, int64_t* backward) {
+  if (takes_small(*problem)) {
+    *forward = small_bytes(*problem, /*backward=*/false);
+    *backward = small_bytes(*problem, /*backward=*/true);
+    return cudaSuccess;
+  }
   Workspace workspace(nullptr);
   take_packed_rows(*problem, workspace);
   const Plan plan(*problem, workspace);
@@ -174,6 +169,10 @@ extern "C" cudaError_t simclr_bench_nt_xent_backward(
     const SimclrBenchContrast* problem, const float* grad, const void* z0, const void* z1,
     const void* others, const double* statistics, void* workspace, void* grad_z0, void* grad_z1,
     double* grad_temperature, cudaStream_t stream) {
+  if (takes_small(*problem)) {
+    return small_backward(*problem, grad, z0, z1, statistics, workspace, grad_z0, grad_z1,
+                          grad_temperature, stream);
+  }
   Workspace memory(workspace);
   const PackedRows rows = take_packed_rows(*problem, memory);
   const Contrast c = contrast_of(*problem, rows);

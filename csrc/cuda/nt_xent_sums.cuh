@@ -42,9 +42,6 @@ cudaError_t add_tiles(const SimclrBenchContrast& problem, const Contrast& c, con
 constexpr int kColumnParts = 2;
 }  // namespace sm90
 
-// What is taken out of exponents: nothing where nothing counts, for (-inf) - (-inf) is NaN.
-__device__ inline float finite(float maximum) { return maximum == -INFINITY ? 0 : maximum; }
-
 struct Add {
   __device__ float operator()(float a, float b) const { return a + b; }
 };

@@ -37,13 +37,13 @@ inline int64_t run_of(const SimclrBenchContrast& problem, int64_t tiles) {
 
 }  // namespace sm90
 
-// A warp's part of a tile of similarities: 16·kRowTiles rows, 64 columns. The products of leading
-// parts are added up apart from the others, each of which is at most 2^-8 of them: rounding on the
-// way then costs the small sum next to nothing.
-template <typename Numbers, int kRowTiles>
+// A warp's part of a tile of similarities: 16·kRowTiles rows, 8·kColumnTiles columns. The products
+// of leading parts are added up apart from the others, each of which is at most 2^-8 of them:
+// rounding on the way then costs the small sum next to nothing.
+template <typename Numbers, int kRowTiles, int kColumnTiles = 8>
 struct Products {
-  float leading[kRowTiles][8][4] = {};
-  float others[kRowTiles][8][4] = {};
+  float leading[kRowTiles][kColumnTiles][4] = {};
+  float others[kRowTiles][kColumnTiles][4] = {};
 
   // Adds kDepth products for each. left, right: where this lane's rows begin in tiles of kLeft and
   // kRight rows, one tile per part.
@@ -60,7 +60,7 @@ struct Products {
           load_matrices(x[p][m], left + p * kLeft * kRowBytes + 2 * m * kEightRows);
       }
 #pragma unroll
-      for (int n = 0; n < 8; n += 2) {
+      for (int n = 0; n < kColumnTiles; n += 2) {
         uint32_t y[kParts][4];
 #pragma unroll
         for (int q = 0; q < kParts; ++q)

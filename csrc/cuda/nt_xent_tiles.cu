@@ -22,7 +22,8 @@ __host__ __device__ int64_t tiles_of_two(const Pass& pass, const Layout& layout)
 }
 
 // False where the row block in the middle has nothing to pair with.
-__device__ inline bool find_tile(const Pass& pass, const Layout& layout, int64_t number, Tile& tile) {
+__device__ inline bool find_tile(const Pass& pass, const Layout& layout, int64_t number,
+                                 Tile& tile) {
   const int64_t two = tiles_of_two(pass, layout);
   const int64_t q = number / two;
   const int64_t offset = number % two;

@@ -1,5 +1,6 @@
 """The CUDA kernels against the formula in float64, by the rule used on the CPU. Needs a GPU."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,8 +24,9 @@ from tests.losses.numerics import (
 pytestmark = pytest.mark.gpu
 
 
-# 129 x 300: a second block of rows, and more columns than a block of threads has sums for.
-@pytest.mark.parametrize("shape", [*family.SHAPES, (129, 300)], ids=str)
+# 129 x 300: rows that do not stay in registers between passes. Then more than 2048 rows, which get
+# several kernels: with columns that a block of threads has sums for, and with more than that.
+@pytest.mark.parametrize("shape", [*family.SHAPES, (129, 300), (1025, 20), (1025, 300)], ids=str)
 @pytest.mark.parametrize("regime", family.REGIMES)
 @pytest.mark.parametrize(("dtype", "temperature"), CASES)
 def test_nt_xent_is_no_less_accurate_than_the_formula(
@@ -76,10 +78,12 @@ def test_a_precision_is_no_less_accurate_than_the_formula_in_it(
         assert_as_accurate_as([Case(*quantity)])
 
 
-@pytest.mark.parametrize("columns", [64, 512])
+@pytest.mark.parametrize(("pairs", "columns"), [(200, 64), (200, 512), (1100, 64), (1100, 512)])
 @pytest.mark.parametrize("learned", [False, True])
-def test_nt_xent_waits_for_nothing_and_can_be_captured(learned: bool, columns: int) -> None:
-    x, y = (random(200, columns, seed=seed).float().cuda() for seed in (1, 2))
+def test_nt_xent_waits_for_nothing_and_can_be_captured(
+    learned: bool, pairs: int, columns: int
+) -> None:
+    x, y = (random(pairs, columns, seed=seed).float().cuda() for seed in (1, 2))
     tau = torch.tensor(0.1, device="cuda", requires_grad=True)
 
     def step() -> list[Tensor]:
@@ -207,27 +211,45 @@ def test_distillation_waits_for_nothing_and_can_be_captured(reduction: str, clas
         assert all(map(torch.equal, captured, want))
 
 
-def test_a_loss_and_its_gradients_take_one_kernel_each() -> None:
+def kernels_of(step: Callable[[], object]) -> list[str]:
+    """Names of the kernels, ours and element-wise ones, that a step launches."""
+    step()
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        step()
+        torch.cuda.synchronize()
+    names = [event.name for event in profile.events()]
+    return [name for name in names if "simclr_bench" in name or "elementwise" in name]
+
+
+def test_a_distillation_and_its_gradients_take_one_kernel_each() -> None:
     x, y = (random(64, 1000, seed=seed).float().cuda().requires_grad_() for seed in (1, 2))
     target = targets(64, 1000).cuda()
-
-    def kernels() -> list[str]:
-        activities = [torch.profiler.ProfilerActivity.CUDA]
-        with torch.profiler.profile(activities=activities) as profile:
-            loss = distillation_loss(x, y, target, temperature=4.0, alpha=0.5, impl="fused")
-            torch.autograd.grad(loss, x, ones)
-            torch.cuda.synchronize()
-        names = [event.name for event in profile.events()]
-        return [name for name in names if "simclr_bench" in name or "elementwise" in name]
-
     ones = torch.ones((), device="cuda")
-    kernels()
-    assert len(kernels()) == 2
+
+    def step() -> None:
+        loss = distillation_loss(x, y, target, temperature=4.0, alpha=0.5, impl="fused")
+        torch.autograd.grad(loss, x, ones)
+
+    assert len(kernels_of(step)) == 2
 
 
-@pytest.mark.parametrize("columns", [130, 600])
-def test_results_are_bitwise_repeatable(columns: int) -> None:
-    x, y = (random(500, columns, seed=seed, dtype=torch.bfloat16).cuda() for seed in (1, 2))
+@pytest.mark.parametrize("dtype", DTYPES[1:])
+def test_few_rows_take_one_kernel_forward_and_one_backward(dtype: torch.dtype) -> None:
+    x, y = (random(512, 128, seed=seed).to("cuda", dtype).requires_grad_() for seed in (1, 2))
+    ones = torch.ones(1024, device="cuda")
+
+    def step() -> None:
+        loss = nt_xent(x, y, 0.1, reduction="none", impl="fused")
+        torch.autograd.grad(loss, (x, y), ones)
+
+    names = kernels_of(step)
+    assert ["small_losses" in names[0], "small_gradients" in names[1], len(names)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(500, 130), (500, 600), (1100, 130)])
+def test_results_are_bitwise_repeatable(rows: int, columns: int) -> None:
+    x, y = (random(rows, columns, seed=seed, dtype=torch.bfloat16).cuda() for seed in (1, 2))
 
     def results() -> list[Tensor]:
         leaves = [x.clone().requires_grad_(), y.clone().requires_grad_()]

@@ -29,6 +29,9 @@ CUDA_HOPPER_SLABS = "csrc/cuda/nt_xent_slabs_sm90.cu"
 CUDA_GRADIENT = "csrc/cuda/nt_xent_gradient.cuh"
 CUDA_WIDE = "csrc/cuda/nt_xent_wide.cu"
 CUDA_ROWS = "csrc/cuda/nt_xent_rows.cu"
+CUDA_SMALL_GRADIENTS = "csrc/cuda/nt_xent_small_gradients.cuh"
+CUDA_SMALL_LOSSES = "csrc/cuda/nt_xent_small_losses.cuh"
+CUDA_SMALL_ROWS = "csrc/cuda/nt_xent_small.cuh"
 DISTILLATION_CUDA_ROWS = "csrc/cuda/distillation_rows.cuh"
 DISTILLATION_CUDA_SUMS = "csrc/cuda/distillation_sums.cuh"
 DISTILLATION_CUDA_TERMS = "csrc/cuda/distillation_terms.cuh"
@@ -370,8 +373,32 @@ MUTATIONS = (
     Mutation(
         "CUDA: only one of a pair pulls",
         CUDA_ROWS,
-        "const float pull = in.pulls[row] + in.pulls[pair];",
-        "const float pull = in.pulls[row];",
+        "norms[pair], in.pulls[row] + in.pulls[pair], c.k(),",
+        "norms[pair], in.pulls[row], c.k(),",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: small gradients begin with new rows before all are done with the last",
+        CUDA_SMALL_GRADIENTS,
+        "    __syncthreads();  // all are done with these rows\n",
+        "",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: the first small block to finish adds up what all have",
+        CUDA_SMALL_LOSSES,
+        "last = before == count - 1;",
+        "last = before == 0;",
+        "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a small row is read past its end",
+        CUDA_SMALL_ROWS,
+        "z && d + e < dim ? z[d + e] : from_float<element_t>(0);",
+        "z ? z[d + e] : from_float<element_t>(0);",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),

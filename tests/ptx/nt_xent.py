@@ -18,6 +18,7 @@ _PROBLEM = np.dtype(
         ("other_pairs", np.int64),
         ("dim", np.int64),
         ("workspace_bytes", np.int64),
+        ("small_rows", np.int64),
         ("shared_bytes", np.int64),
         ("wanted_blocks", np.int64),
         ("temperature", np.float64),
@@ -44,6 +45,7 @@ class Case:
         normalize: Whether rows are divided by their length first.
         learned: Whether tau comes from memory.
         workspace_bytes: For what grows with N^2; with 0, one pass per block of rows.
+        small_rows: The most rows that get one kernel per direction.
         shared_bytes: Of the device; with 0, no block of rows fits one block of threads.
         wanted_blocks: Of kernels for sm_90a; with 1, each has as many tiles as it can have.
         hopper: Whether it runs the kernels for sm_90a.
@@ -56,6 +58,7 @@ class Case:
     normalize: bool = True
     learned: bool = False
     workspace_bytes: int = 2**26
+    small_rows: int = 0
     shared_bytes: int = 227 * 2**10
     wanted_blocks: int = 512
     hopper: bool = False
@@ -66,7 +69,7 @@ class Case:
 
     def __str__(self) -> str:
         precision = self.precision if self.element.name == "float32" else ""
-        wide = "" if self.shared_bytes else "wide"
+        wide = "small" if self.small_rows else "" if self.shared_bytes else "wide"
         hopper = "hopper" if self.hopper else ""
         return f"{self.objective} {self.element} {precision} tau {self.temperature} {wide} {hopper}"
 
@@ -103,24 +106,8 @@ def emulated(
     n, dim = z.shape
     z0, z1 = (np.ascontiguousarray(half) for half in (z[: n // 2], z[n // 2 :]))
     tau = np.array(case.temperature)
-    problem = np.zeros(1, _PROBLEM)
-    problem[0] = (
-        n // 2,
-        0 if others is None else len(others) // 2,
-        dim,
-        case.workspace_bytes,
-        case.shared_bytes,
-        case.wanted_blocks,
-        0.0 if case.learned else case.temperature,
-        tau.ctypes.data if case.learned else 0,
-        case.element.code,
-        PRECISIONS.index(case.precision),
-        OBJECTIVES.index(case.objective),
-        case.normalize,
-        case.hopper,
-    )
-    forward, backward = np.zeros(1, np.int64), np.zeros(1, np.int64)
-    library.call("simclr_bench_nt_xent_workspace", problem, forward, backward)
+    problem = _problem(case, n // 2, dim, 0 if others is None else len(others) // 2, tau)
+    forward, backward = _workspace_bytes(library, problem)
     loss, statistics = empty(n), empty(3, n, dtype=np.float64)
     rows = (z0, z1, others)
     library.call(
@@ -144,9 +131,42 @@ def emulated(
     return Results(loss, statistics, np.concatenate(halves), grad_tau)
 
 
-def _workspace(size: Array) -> Array:
+def workspaces(library: Library, case: Case, pairs: int, dim: int) -> tuple[int, int]:
+    """Of the forward and the backward."""
+    return _workspace_bytes(library, _problem(case, pairs, dim, 0, np.array(case.temperature)))
+
+
+def _problem(case: Case, pairs: int, dim: int, other_pairs: int, tau: Array) -> Array:
+    """A SimclrBenchContrast, which points to tau [] if that is learned."""
+    problem = np.zeros(1, _PROBLEM)
+    problem[0] = (
+        pairs,
+        other_pairs,
+        dim,
+        case.workspace_bytes,
+        case.small_rows,
+        case.shared_bytes,
+        case.wanted_blocks,
+        0.0 if case.learned else case.temperature,
+        tau.ctypes.data if case.learned else 0,
+        case.element.code,
+        PRECISIONS.index(case.precision),
+        OBJECTIVES.index(case.objective),
+        case.normalize,
+        case.hopper,
+    )
+    return problem
+
+
+def _workspace_bytes(library: Library, problem: Array) -> tuple[int, int]:
+    forward, backward = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    library.call("simclr_bench_nt_xent_workspace", problem, forward, backward)
+    return int(forward[0]), int(backward[0])
+
+
+def _workspace(size: int) -> Array:
     """NaN everywhere, whatever the type."""
-    return np.full(int(size[0]), 0xFF, np.uint8)
+    return np.full(size, 0xFF, np.uint8)
 
 
 class Truth(NamedTuple):

@@ -27,6 +27,7 @@ CONTRAST = [
         "nt_xent_tiles_sm90",
         "nt_xent_weights_sm90",
         "nt_xent_wide",
+        "nt_xent_small",
     )
 ]
 SOURCES = [*CONTRAST, ROOT / "csrc" / "cuda" / "distillation_kernels.cu"]

@@ -36,6 +36,11 @@ SHIPPED: Mapping[tuple[str, str, str], set[str]] = {
     ("nt_xent_weights_sm90", "make_weights", "90a"): HOPPER_BULK,
     ("nt_xent_backward_sm90", "add_gradients", "90a"): HOPPER_BULK,
     ("nt_xent_slabs_sm90", "add_slabs", "90a"): HOPPER_BULK,
+    **{
+        ("nt_xent_small", kernel, compute): {"HMMA", "LDSM"}
+        for kernel in ("small_losses", "small_gradients")
+        for compute in ARCHITECTURES
+    },
 }
 
 

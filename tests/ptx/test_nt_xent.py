@@ -14,6 +14,7 @@ from .nt_xent import (
     drawn,
     emulated,
     truth,
+    workspaces,
 )
 from .shipped import ELEMENTS, Array, Element
 
@@ -25,6 +26,8 @@ WIDE = [form.but(shared_bytes=0) for form in FORMS]
 
 # Kernels for sm_90a, with as many tiles per block as there can be.
 HOPPER = [form.but(hopper=True, wanted_blocks=1) for form in FORMS]
+# Few rows, for which there is one kernel per direction.
+SMALL = [form.but(small_rows=2048) for form in FORMS]
 
 # Exponents that fit a float, and such that a row's largest has to be taken out.
 TEMPERATURES = [0.2, 0.01]
@@ -38,13 +41,15 @@ def same_bits(one: Results, other: Results) -> bool:
     return all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
 
 
-# Rows of a view fill no block of 128, or one and a part; a step is 32 columns, a slice 64.
+# Rows of a view fill no block of 128, or one and a part; a step is 32 columns, a slice 64. Small
+# blocks of 16 rows have eight warps for 32 rows each at a time, or three with so little memory.
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize(
     ("case", "pairs", "dim"),
     [
-        *((form, 33, 40) for form in (*FORMS, *WIDE, *HOPPER)),
-        (Case(BFLOAT16), 131, 17),
+        *((form, 33, 40) for form in (*FORMS, *WIDE, *SMALL, *HOPPER)),
+        *((form, 131, 17) for form in (FORMS[-1], SMALL[-1])),
+        (SMALL[-1].but(shared_bytes=26 * 2**10), 65, 40),
         *((HOPPER[4], 131, dim) for dim in (200, 320)),
     ],
     ids=str,
@@ -61,9 +66,25 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
         assert same_bits(first, emulated(case.library, z, grad, case, schedule)), schedule
 
 
+# 482 rows j are 16 groups of 32, which two blocks of eight warps share; 420 are 14, which those of
+# one take in turns, while half of the warps have no columns of the gradient to make.
+@pytest.mark.parametrize(
+    ("case", "pairs", "dim"), [(SMALL[0], 241, 17), (SMALL[-1], 210, 40)], ids=str
+)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_small_blocks_share_rows_or_take_them_in_turns(
+    objective: str, case: Case, pairs: int, dim: int
+) -> None:
+    case = case.but(objective=objective)
+    z, grad = drawn(case.element, pairs, dim)
+    first = emulated(case.library, z, grad, case)
+    assert_close(first, exact(z, grad, case), case.element)
+    assert same_bits(first, emulated(case.library, z, grad, case, SCHEDULES[1]))
+
+
 # More columns than a block of threads has sums for: from 129 on, or from 257.
 @pytest.mark.parametrize("dim", [50, 64, 128, 200, 512, 1000])
-@pytest.mark.parametrize("case", [*FORMS, *HOPPER], ids=str)
+@pytest.mark.parametrize("case", [*FORMS, *SMALL, *HOPPER], ids=str)
 def test_any_number_of_columns(case: Case, dim: int) -> None:
     z, grad = drawn(case.element, 9, dim)
     results = emulated(case.library, z, grad, case)
@@ -72,30 +93,30 @@ def test_any_number_of_columns(case: Case, dim: int) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("element", ELEMENTS, ids=str)
-def test_every_objective(objective: str, temperature: float, element: Element) -> None:
-    case = Case(element, objective=objective, temperature=temperature)
+@pytest.mark.parametrize("form", [FORMS[0], *FORMS[3:], SMALL[0], *SMALL[3:]], ids=str)
+def test_every_objective(objective: str, temperature: float, form: Case) -> None:
+    case, element = form.but(objective=objective, temperature=temperature), form.element
     z, grad = drawn(element, 131, 20, seed=1)
     want = exact(z, grad, case)
     for each in (case, case.but(hopper=True), case.but(hopper=True, wanted_blocks=1)):
         assert_close(emulated(each.library, z, grad, each), want, element)
 
 
-@pytest.mark.parametrize("hopper", [False, True])
+@pytest.mark.parametrize("form", [FORMS[0], SMALL[0], HOPPER[0]], ids=str)
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
-def test_rows_as_they_are(element: Element, hopper: bool) -> None:
+def test_rows_as_they_are(element: Element, form: Case) -> None:
     for temperature in (0.05, 10.0):
-        case = Case(element, temperature=temperature, normalize=False, hopper=hopper)
+        case = form.but(element=element, temperature=temperature, normalize=False)
         z, grad = drawn(element, 7, 20, seed=2)
         z = element.stored(element.exact(z) / 10)
         assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), element)
 
 
-@pytest.mark.parametrize("hopper", [False, True])
-def test_a_temperature_in_memory(hopper: bool) -> None:
+@pytest.mark.parametrize("form", [FORMS[0], SMALL[0], HOPPER[0]], ids=str)
+def test_a_temperature_in_memory(form: Case) -> None:
     z, grad = drawn(FLOAT32, 40, 20, seed=3)
-    for temperature in TEMPERATURES:
-        case = Case(temperature=temperature, learned=True, hopper=hopper)
+    for temperature in (*TEMPERATURES, 0.002, 100.0):
+        case = form.but(temperature=temperature, learned=True)
         assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), FLOAT32)
 
 
@@ -153,16 +174,17 @@ def test_lengths_do_not_matter() -> None:
     """Squares of the longest would overflow; the shortest just have a direction."""
     z, grad = drawn(FLOAT32, 9, 20, seed=6)
     lengths = np.float32(10.0) ** np.resize([-11, 30, 0], (18, 1)).astype(np.float32)
-    for case in FORMS[:3]:
+    for case in (*FORMS[:3], *SMALL[:3]):
         plain, scaled = (emulated(case.library, x, grad, case) for x in (z, z * lengths))
         want = exact(z, grad, case)
         assert_close(plain, want, FLOAT32)
         assert_close(scaled._replace(gradient=scaled.gradient * lengths), want, FLOAT32)
 
 
+@pytest.mark.parametrize("small_rows", [0, 2048])
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
-def test_a_row_of_zeros_has_no_direction(element: Element) -> None:
-    case = Case(element, temperature=0.5)
+def test_a_row_of_zeros_has_no_direction(element: Element, small_rows: int) -> None:
+    case = Case(element, temperature=0.5, small_rows=small_rows)
     z, grad = drawn(element, 5, 12, seed=7)
     z[3] = 0
     grad[[3, 8]] = 0  # divided by 1e-12, its gradient would be beyond float16
@@ -174,7 +196,9 @@ def test_a_row_of_zeros_has_no_direction(element: Element) -> None:
     assert (off <= want.gradient_error[others] + 2 * element.roundoff).all()
 
 
-@pytest.mark.parametrize("case", [*FORMS, *HOPPER, WIDE[0], Case(objective="info_nce")], ids=str)
+@pytest.mark.parametrize(
+    "case", [*FORMS, *SMALL, *HOPPER, WIDE[0], Case(objective="info_nce")], ids=str
+)
 def test_a_single_pair_has_loss_and_gradient_exactly_0(case: Case) -> None:
     z, grad = drawn(case.element, 1, 20, seed=8)
     for temperature in TEMPERATURES:
@@ -184,10 +208,18 @@ def test_a_single_pair_has_loss_and_gradient_exactly_0(case: Case) -> None:
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("case", [*FORMS, *HOPPER, WIDE[-1]], ids=str)
+@pytest.mark.parametrize("case", [*FORMS, *SMALL, *HOPPER, WIDE[-1]], ids=str)
 def test_a_nan_reaches_every_loss(case: Case, temperature: float) -> None:
     z, grad = drawn(case.element, 5, 12, seed=9)
     z[2, 7] = case.element.stored(np.array(np.nan, np.float32))
     results = emulated(case.library, z, grad, case.but(temperature=temperature), IN_ORDER)
     assert np.isnan(results.loss).all()
     assert np.isnan(case.element.exact(results.gradient)).all()
+
+
+@pytest.mark.parametrize(("shared_bytes", "widest"), [(227 * 2**10, 512), (99 * 2**10, 384)])
+def test_what_is_small_takes_next_to_no_workspace(shared_bytes: int, widest: int) -> None:
+    case = SMALL[-1].but(shared_bytes=shared_bytes)
+    assert workspaces(case.library, case, 1024, widest) == (0, 1024 + 768)
+    for pairs, dim in ((1025, widest), (1024, widest + 1)):
+        assert min(workspaces(case.library, case, pairs, dim)) > 2 * pairs * dim
