@@ -52,6 +52,8 @@ CUDA_SOURCES = [
     "csrc/cuda/nt_xent_backward.cu",
     "csrc/cuda/nt_xent_backward_sm90.cu",
     "csrc/cuda/nt_xent_forward.cu",
+    "csrc/cuda/nt_xent_labels_backward.cu",
+    "csrc/cuda/nt_xent_labels_forward.cu",
     "csrc/cuda/nt_xent_pack.cu",
     "csrc/cuda/nt_xent_rows.cu",
     "csrc/cuda/nt_xent_slabs_sm90.cu",

@@ -38,16 +38,18 @@ TORCH_LIBRARY(simclr_bench, m) {
       "contrast_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? labels, Tensor? others,"
       " Tensor statistics, float temperature, Tensor? learned_temperature, str objective,"
       " bool normalize) -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");
-  // The same on CUDA, without labels. loss [N]. statistics [3, N]: the largest similarity among a
-  // row's negatives (0 where none is taken out), the log of the sum of exponentials above it, and
-  // the similarity of its positive. precision, of products of float32: "highest", "high", "medium".
+  // The same on CUDA. loss [N]. statistics [3, N]: the largest similarity among a row's negatives
+  // (0 where none is taken out), the log of the sum of exponentials above it, and the similarity of
+  // its positive; with labels [6, N]: the mean similarity of its positives, and the first two of
+  // them and their number as well. precision, of products of float32: "highest", "high", "medium".
   // workspace_bytes: memory for what grows with N²; where it is too small, passes are made.
   m.def(
-      "nt_xent_forward(Tensor z0, Tensor z1, Tensor? others, float temperature,"
+      "nt_xent_forward(Tensor z0, Tensor z1, Tensor? labels, Tensor? others, float temperature,"
       " Tensor? learned_temperature, str objective, bool normalize, str precision,"
       " int workspace_bytes) -> (Tensor loss, Tensor statistics)");
   m.def(
-      "nt_xent_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? others, Tensor statistics,"
+      "nt_xent_backward(Tensor grad, Tensor z0, Tensor z1, Tensor? labels, Tensor? others,"
+      " Tensor statistics,"
       " float temperature, Tensor? learned_temperature, str objective, bool normalize,"
       " str precision, int workspace_bytes)"
       " -> (Tensor grad_z0, Tensor grad_z1, Tensor grad_temperature)");

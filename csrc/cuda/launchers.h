@@ -22,6 +22,7 @@ enum SimclrBenchObjective : int32_t {
   kSimclrBenchNTXent = 0,
   kSimclrBenchDecoupled = 1,
   kSimclrBenchInfoNCE = 2,
+  kSimclrBenchSupervised = 3,
 };
 
 // How many bfloat16 a float32 is taken for: 3, 2 or 1.
@@ -32,17 +33,18 @@ enum SimclrBenchPrecision : int32_t {
 };
 
 // A contrastive loss of two views, z0 and z1 [B, D]; N = 2B rows. The M rows of `others`
-// [2, M / 2, D] are only compared with.
+// [2, M / 2, D] are only compared with. Supervised: of z0 alone; B = N rows, and no others.
 struct SimclrBenchContrast {
   int64_t pairs;        // B
   int64_t other_pairs;  // M / 2, perhaps 0
   int64_t dim;
   int64_t workspace_bytes;  // for what grows with N²; with fewer than that wants, passes are made
-  int64_t small_rows;       // up to so many, without others: one kernel per direction, if it fits
+  int64_t small_rows;       // up to so many, without others or labels: one kernel per direction, if it fits
   int64_t shared_bytes;     // that a block of the device can have: 99 KiB at least, from 8.0 on
   int64_t wanted_blocks;    // of threads, of kernels for sm_90a that can have any number
   double temperature;
   const double* learned_temperature;  // [] on the device: counts instead; or null
+  const int64_t* labels;              // [N] on the device, supervised; else null
   SimclrBenchElement element;
   SimclrBenchPrecision precision;  // of float32 elements
   SimclrBenchObjective objective;
@@ -87,12 +89,12 @@ extern "C" {
 cudaError_t simclr_bench_nt_xent_workspace(const SimclrBenchContrast* problem, int64_t* forward,
                                            int64_t* backward);
 
-// loss [N], statistics [3, N].
+// loss [N], statistics [3, N]; supervised: [6, N].
 cudaError_t simclr_bench_nt_xent_forward(const SimclrBenchContrast* problem, const void* z0,
                                          const void* z1, const void* others, void* workspace,
                                          float* loss, double* statistics, cudaStream_t stream);
 
-// grad [N + M], statistics [3, N + M] -> grad_z0, grad_z1 [B, D], and grad_temperature [], of the
+// grad [N + M], statistics of as many rows -> grad_z0, grad_z1 [B, D], and grad_temperature [], of the
 // rows' own losses, unless null.
 cudaError_t simclr_bench_nt_xent_backward(const SimclrBenchContrast* problem, const float* grad,
                                           const void* z0, const void* z1, const void* others,

@@ -22,9 +22,10 @@ using simclr_bench::check_launch;
 SimclrBenchObjective parse_objective(const char* op, c10::string_view name) {
   if (name == "nt_xent") return kSimclrBenchNTXent;
   if (name == "decoupled") return kSimclrBenchDecoupled;
-  TORCH_CHECK(name == "info_nce", op, ": objective must be nt_xent, decoupled or info_nce, got ",
-              name);
-  return kSimclrBenchInfoNCE;
+  if (name == "info_nce") return kSimclrBenchInfoNCE;
+  TORCH_CHECK(name == "supervised", op,
+              ": objective must be nt_xent, decoupled, info_nce or supervised, got ", name);
+  return kSimclrBenchSupervised;
 }
 
 SimclrBenchPrecision parse_precision(const char* op, c10::string_view name) {
@@ -62,12 +63,14 @@ bool hopper() {
 struct Arguments {
   SimclrBenchContrast problem;
   Tensor z0, z1;   // contiguous
+  Tensor labels;   // contiguous, or undefined
   Tensor others;   // contiguous, or undefined
   Tensor learned;  // [] float64 on the device, or undefined
   Tensor forward_workspace() const { return workspace(/*backward=*/false); }
   Tensor backward_workspace() const { return workspace(/*backward=*/true); }
   const void* other_rows() const { return others.defined() ? others.const_data_ptr() : nullptr; }
-  int64_t rows() const { return 2 * problem.pairs; }
+  int64_t rows() const { return z0.size(0) + z1.size(0); }
+  int64_t statistics() const { return problem.labels ? 6 : 3; }
 
  private:
   Tensor workspace(bool backward) const {
@@ -78,14 +81,27 @@ struct Arguments {
 };
 
 Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
-                const std::optional<Tensor>& others, double temperature,
-                const std::optional<Tensor>& learned, c10::string_view objective, bool normalize,
-                c10::string_view precision, int64_t workspace_bytes) {
-  simclr_bench::check_pair(op, "z0", z0, "z1", z1);
-  simclr_bench::check_floating(op, z0, /*float64_allowed=*/false);
+                const std::optional<Tensor>& labels, const std::optional<Tensor>& others,
+                double temperature, const std::optional<Tensor>& learned,
+                c10::string_view objective, bool normalize, c10::string_view precision,
+                int64_t workspace_bytes) {
   Arguments a{};
   SimclrBenchContrast& problem = a.problem;
   problem.objective = parse_objective(op, objective);
+  const bool supervised = problem.objective == kSimclrBenchSupervised;
+  simclr_bench::check_pair(op, "z0", z0, "z1", supervised ? z0 : z1);
+  simclr_bench::check_floating(op, z0, /*float64_allowed=*/false);
+  if (supervised) {
+    TORCH_CHECK(z1.dim() == 2 && z1.size(0) == 0, op, ": z1 must be empty with labels, got ",
+                z1.sizes());
+    TORCH_CHECK(labels && labels->dim() == 1 && labels->size(0) == z0.size(0) &&
+                    labels->scalar_type() == at::kLong && labels->device() == z0.device(),
+                op, ": labels must be int64 [", z0.size(0), "] on ", z0.device());
+    a.labels = labels->contiguous();
+    problem.labels = a.labels.const_data_ptr<int64_t>();
+  } else {
+    TORCH_CHECK(!labels, op, ": labels are for the supervised objective only");
+  }
   if (learned) {
     TORCH_CHECK(learned->dim() == 0 && at::isFloatingType(learned->scalar_type()) &&
                     (learned->is_cpu() || learned->device() == z0.device()),
@@ -101,7 +117,7 @@ Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
   }
   if (!problem.learned_temperature) simclr_bench::check_temperature(op, temperature);
   if (others) {
-    TORCH_CHECK(problem.objective != kSimclrBenchInfoNCE, op,
+    TORCH_CHECK(problem.objective != kSimclrBenchInfoNCE && !supervised, op,
                 ": others are for the nt_xent and decoupled objectives only");
     TORCH_CHECK(others->dim() == 3 && others->size(0) == 2 && others->size(2) == z0.size(1) &&
                     others->device() == z0.device() && others->scalar_type() == z0.scalar_type(),
@@ -129,16 +145,17 @@ Arguments check(const char* op, const Tensor& z0, const Tensor& z1,
 }
 
 std::tuple<Tensor, Tensor> nt_xent_forward(const Tensor& z0, const Tensor& z1,
+                                           const std::optional<Tensor>& labels,
                                            const std::optional<Tensor>& others, double temperature,
                                            const std::optional<Tensor>& learned_temperature,
                                            c10::string_view objective, bool normalize,
                                            c10::string_view precision, int64_t workspace_bytes) {
   constexpr const char* kOp = "nt_xent_forward";
   const c10::cuda::CUDAGuard guard(z0.device());  // else the kernels run on device 0
-  const Arguments a = check(kOp, z0, z1, others, temperature, learned_temperature, objective,
-                            normalize, precision, workspace_bytes);
+  const Arguments a = check(kOp, z0, z1, labels, others, temperature, learned_temperature,
+                            objective, normalize, precision, workspace_bytes);
   Tensor loss = at::empty({a.rows()}, z0.options().dtype(at::kFloat));
-  Tensor statistics = at::empty({3, a.rows()}, z0.options().dtype(at::kDouble));
+  Tensor statistics = at::empty({a.statistics(), a.rows()}, z0.options().dtype(at::kDouble));
   const Tensor workspace = a.forward_workspace();
   check_launch(kOp, simclr_bench_nt_xent_forward(
                         &a.problem, a.z0.const_data_ptr(), a.z1.const_data_ptr(), a.other_rows(),
@@ -148,15 +165,16 @@ std::tuple<Tensor, Tensor> nt_xent_forward(const Tensor& z0, const Tensor& z1,
 }
 
 std::tuple<Tensor, Tensor, Tensor> nt_xent_backward(
-    const Tensor& grad, const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& others,
-    const Tensor& statistics, double temperature, const std::optional<Tensor>& learned_temperature,
-    c10::string_view objective, bool normalize, c10::string_view precision,
-    int64_t workspace_bytes) {
+    const Tensor& grad, const Tensor& z0, const Tensor& z1, const std::optional<Tensor>& labels,
+    const std::optional<Tensor>& others, const Tensor& statistics, double temperature,
+    const std::optional<Tensor>& learned_temperature, c10::string_view objective, bool normalize,
+    c10::string_view precision, int64_t workspace_bytes) {
   constexpr const char* kOp = "nt_xent_backward";
   const c10::cuda::CUDAGuard guard(z0.device());
-  const Arguments a = check(kOp, z0, z1, others, temperature, learned_temperature, objective,
-                            normalize, precision, workspace_bytes);
-  simclr_bench::check_saved(kOp, z0, grad, statistics, 3, a.rows() + 2 * a.problem.other_pairs);
+  const Arguments a = check(kOp, z0, z1, labels, others, temperature, learned_temperature,
+                            objective, normalize, precision, workspace_bytes);
+  simclr_bench::check_saved(kOp, z0, grad, statistics, a.statistics(),
+                            a.rows() + 2 * a.problem.other_pairs);
   Tensor grad_z0 = at::empty(z0.sizes(), z0.options());
   Tensor grad_z1 = at::empty(z1.sizes(), z1.options());
   Tensor grad_temperature = at::empty({}, z0.options().dtype(at::kDouble));

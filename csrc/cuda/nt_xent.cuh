@@ -28,11 +28,15 @@ constexpr int kSlice = 64;  // D is padded to a multiple
 struct Layout {
   int64_t pairs, other_pairs, dim, padded_dim;
   int64_t view_blocks, other_view_blocks;
+  int64_t views;  // of this process: 2, or 1 with labels
 
-  __host__ __device__ int64_t own_blocks() const { return 2 * view_blocks; }
+  __host__ __device__ int64_t own_blocks() const { return views * view_blocks; }
   __host__ __device__ int64_t blocks() const { return own_blocks() + 2 * other_view_blocks; }
   __host__ __device__ int64_t own_rows() const { return own_blocks() * kTile; }
   __host__ __device__ int64_t rows() const { return blocks() * kTile; }
+
+  // N.
+  __host__ __device__ int64_t count_own() const { return views * pairs; }
 
   // Of an element of the packed rows.
   __device__ int64_t offset(int64_t row, int d) const {
@@ -59,7 +63,7 @@ struct Layout {
     if (!own) row -= own_rows();
     const int64_t view = row / view_rows;
     row -= view * view_rows;
-    return row < count ? (own ? 0 : 2 * pairs) + view * count + row : -1;
+    return row < count ? (own ? 0 : count_own()) + view * count + row : -1;
   }
 
   // The padded index of the other view.
@@ -128,7 +132,7 @@ __device__ inline float loss_of(SimclrBenchObjective objective, double gap) {
 }
 
 inline bool takes_maxima(const SimclrBenchContrast& problem) {
-  return problem.learned_temperature || !problem.normalize ||
+  return problem.learned_temperature || !problem.normalize || problem.labels ||
          M_LOG2E / problem.temperature > kLargestExponent;
 }
 
@@ -142,7 +146,8 @@ inline Layout layout_of(const SimclrBenchContrast& problem) {
           problem.dim,
           ceil_div(problem.dim, kSlice) * kSlice,
           ceil_div(problem.pairs, kTile),
-          ceil_div(problem.other_pairs, kTile)};
+          ceil_div(problem.other_pairs, kTile),
+          problem.labels ? 1 : 2};
 }
 
 // visit(Numbers()) for the numbers of a problem.

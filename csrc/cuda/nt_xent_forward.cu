@@ -12,6 +12,7 @@
 // fixed order: no atomics, results are bitwise repeatable. To bound the workspace there are passes,
 // each over the tiles of some row blocks.
 
+#include "nt_xent_labels.cuh"
 #include "nt_xent_sums.cuh"
 
 namespace simclr_bench {
@@ -20,7 +21,7 @@ namespace {
 // Adds the sums of a pass to those of the passes before, which statistics hold; with the last one,
 // makes losses of them. One thread per row.
 template <bool kMaxima>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 4)
     add_partials(Contrast c, Pass pass, Partials in, SimclrBenchObjective objective, bool is_first,
                  bool is_last, float* loss, double* statistics) {
   const Layout& layout = c.layout;
@@ -28,34 +29,12 @@ __global__ void __launch_bounds__(kThreads)
   if (row >= layout.own_rows()) return;
   const int64_t i = layout.index_of(row);
   if (i < 0) return;
-  const int64_t n = 2 * layout.pairs;
+  const int64_t n = layout.count_own();
   const float scale = c.exponent_scale();
-  float top = is_first ? (kMaxima ? -INFINITY : 0.0f) : static_cast<float>(statistics[i]);
-  double sum = is_first ? 0 : statistics[n + i];
-  const auto add = [&](const float* sums, const float* maxima, int64_t at) {
-    if constexpr (kMaxima) {
-      const float other = maxima[at];
-      if (other > top) {
-        sum *= exp2_approx((top - other) * scale);
-        top = other;
-      }
-      sum += sums[at] * exp2_approx((other - finite(top)) * scale);
-    } else {
-      sum += sums[at];
-    }
-  };
-  const int64_t block = row / kTile;
-  const bool is_column = !pass.towers || block >= layout.view_blocks;
-  const int64_t above = block - pass.first < pass.count ? block - pass.first : pass.count;
-  for (int64_t part = 0; is_column && part < above * pass.column_parts; ++part)
-    add(in.column_sums, in.column_maxima, part * layout.own_rows() + row);
-  if (block >= pass.first && block < pass.first + pass.count) {
-    const int64_t runs = pass.runs(layout, block);
-    for (int64_t run = 0; run < runs; ++run) {
-      const int64_t at = (run * pass.count + block - pass.first) * kTile + row % kTile;
-      add(in.row_sums, in.row_maxima, at);
-    }
-  }
+  RunningSum<kMaxima> running;
+  if (!is_first) running = {static_cast<float>(statistics[i]), statistics[n + i]};
+  running.add(layout, pass, in, row, scale);
+  const auto [top, sum] = running;
   statistics[i] = top;
   statistics[n + i] = sum;
   if (!is_last) return;
@@ -122,6 +101,7 @@ cudaError_t run(const SimclrBenchContrast& problem, const Contrast& c, const Pla
 }  // namespace
 
 int64_t forward_bytes(const SimclrBenchContrast& problem) {
+  if (problem.labels) return labelled_forward_bytes(problem);
   Workspace workspace(nullptr);
   take_packed_rows(problem, workspace);
   take_partials(layout_of(problem), plan_of(problem), workspace);
@@ -137,6 +117,7 @@ extern "C" cudaError_t simclr_bench_nt_xent_forward(const SimclrBenchContrast* p
                                                     const void* others, void* workspace,
                                                     float* loss, double* statistics,
                                                     cudaStream_t stream) {
+  if (problem->labels) return labelled_forward(*problem, z0, workspace, loss, statistics, stream);
   if (takes_small(*problem))
     return small_forward(*problem, z0, z1, workspace, loss, statistics, stream);
   Workspace memory(workspace);

@@ -255,14 +255,6 @@ cudaError_t add_gradients(const SimclrBenchContrast& problem, const Contrast& c,
                           const Coefficients& in, const GradientPass& pass,
                           const GradientParts& out, cudaStream_t stream);
 
-// Otherwise: in two steps, by way of the weights, of which a block of rows takes so many bytes.
-// moment_splits = column_tiles.
-int64_t weight_bytes(const SimclrBenchContrast& problem, const GradientPass& pass);
-int64_t slabs(const SimclrBenchContrast& problem);  // blocks of threads per block of rows
-cudaError_t add_wide_gradients(const SimclrBenchContrast& problem, const Contrast& c,
-                               const Coefficients& in, const GradientPass& pass, void* weights,
-                               const GradientParts& out, cudaStream_t stream);
-
 // The same for devices that run code for sm_90a.
 namespace sm90 {
 

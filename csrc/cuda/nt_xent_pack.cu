@@ -1,7 +1,7 @@
 // Packs the rows of the contrastive losses for the tensor cores, padded with zeros:
 // nt_xent_length.cuh says how. And norms and similarities of positives, from sums in double.
 //
-// One warp per pair of rows.
+// One warp per pair of rows, or per row that has a label.
 
 #include "nt_xent_length.cuh"
 
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kThreads)
   int64_t b = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
   const int64_t own = layout.view_blocks * kTile;
   int64_t row = b;
-  int64_t view_rows = own;
+  int64_t view_rows = layout.views == 2 ? own : 0;  // a single view is its own second
   int64_t pairs = layout.pairs;
   if (b >= own) {  // of another process
     b -= own;
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   const bool exists = b < pairs;
   z0 = exists ? z0 + b * layout.dim : nullptr;
-  z1 = exists ? z1 + b * layout.dim : nullptr;
+  z1 = exists ? (layout.views == 2 ? z1 + b * layout.dim : z0) : nullptr;
   Length length0{1, 1, 0, 0, 1};
   Length length1{1, 1, 0, 0, 1};
   if (exists) {
@@ -92,7 +92,8 @@ void launch_pack(const SimclrBenchContrast& problem, const void* z0, const void*
                  const void* others, const PackedRows& rows, double* similarities,
                  cudaStream_t stream) {
   const Layout layout = layout_of(problem);
-  const auto blocks = static_cast<unsigned>(layout.rows() / 2 / kWarps);
+  const auto blocks =
+      static_cast<unsigned>((layout.view_blocks + layout.other_view_blocks) * kTile / kWarps);
   pack<Numbers><<<blocks, kThreads, 0, stream>>>(
       layout, static_cast<const element_t*>(z0), static_cast<const element_t*>(z1),
       static_cast<const element_t*>(others), problem.normalize, rows, similarities);

@@ -6,7 +6,8 @@
 //
 // The terms of the positives join here, in float32.
 
-#include "nt_xent_gradient.cuh"
+#include "nt_xent_labels.cuh"
+#include "nt_xent_wide.cuh"
 
 namespace simclr_bench {
 namespace {
@@ -31,7 +32,7 @@ __global__ void __launch_bounds__(kThreads)
     out.weights[row] = out.pulls[row] = out.maxima[row] = out.similarities[row] = 0;
     return;
   }
-  const int64_t all = 2 * (layout.pairs + layout.other_pairs);
+  const int64_t all = layout.count_own() + 2 * layout.other_pairs;
   const Coefficient of(statistics, all, i, grad[i], c.k(), decoupled);
   out.weights[row] = of.weight;
   out.pulls[row] = of.pull;
@@ -54,9 +55,9 @@ __global__ void __launch_bounds__(kThreads)
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const bool second = i >= layout.pairs;
   const int64_t b = second ? i - layout.pairs : i;
-  const int64_t pair = layout.pair_of(row);
+  const int64_t pair = layout.views == 2 ? layout.pair_of(row) : row;  // which has no pull then
   const element_t* z = (second ? z1 : z0) + b * layout.dim;
-  const element_t* other = (second ? z0 : z1) + b * layout.dim;
+  const element_t* other = (second || layout.views == 1 ? z0 : z1) + b * layout.dim;
   element_t* out = (second ? grad_z1 : grad_z0) + b * layout.dim;
   const Projection projection(norms[row], norms[pair], in.pulls[row] + in.pulls[pair], c.k(),
                               normalize);
@@ -85,7 +86,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     add_moments(Contrast c, const float* moments, double* grad_temperature) {
   double sum = 0;
-  for (int64_t i = threadIdx.x; i < 2 * c.layout.pairs; i += kThreads) sum += moments[i];
+  for (int64_t i = threadIdx.x; i < c.layout.count_own(); i += kThreads) sum += moments[i];
   sum = block_reduce(sum, [](double a, double b) { return a + b; });
   if (threadIdx.x == 0) *grad_temperature = -c.k() * c.k() * (sum / kUnit);
 }
@@ -95,11 +96,13 @@ struct Plan {
   bool fits;  // a block of rows its block of threads: one pass, and no weights
   GradientPass pass;
   Coefficients coefficients;
+  LabelCoefficients labelled;
   GradientParts parts;
   float* moments;  // [N]
-  void* weights;   // null if it fits
+  uint4* weights;  // null if it fits
 
-  Plan(const SimclrBenchContrast& problem, Workspace& workspace) : fits(fits_block(problem)) {
+  Plan(const SimclrBenchContrast& problem, Workspace& workspace)
+      : fits(!problem.labels && fits_block(problem)) {
     const Layout layout = layout_of(problem);
     const bool towers = problem.objective == kSimclrBenchInfoNCE;
     const int64_t column_blocks = towers ? layout.view_blocks : layout.blocks();
@@ -118,10 +121,23 @@ struct Plan {
     parts.moments = workspace.take<float>(parts.moment_splits * pass.rows());
     const auto take = [&] { return workspace.take<float>(layout.rows()); };
     coefficients = {take(), take(), take(), take()};
-    moments = workspace.take<float>(2 * layout.pairs);
-    weights = fits ? nullptr : workspace.take<char>(each * pass.count);
+    if (problem.labels) labelled = {take(), take(), take()};
+    moments = workspace.take<float>(layout.count_own());
+    weights = fits ? nullptr : workspace.take<uint4>(each / sizeof(uint4) * pass.count);
   }
 };
+
+cudaError_t add_sums(const SimclrBenchContrast& problem, const Contrast& c, const Plan& plan,
+                     const GradientPass& pass, cudaStream_t stream) {
+  const GradientParts& parts = plan.parts;
+  if (plan.fits) return add_gradients(problem, c, plan.coefficients, pass, parts, stream);
+  const cudaError_t error =
+      problem.labels
+          ? make_labelled_weights(problem, c, plan.coefficients, plan.labelled, pass, plan.weights,
+                                  parts.moments, stream)
+          : make_weights(problem, c, plan.coefficients, pass, plan.weights, parts.moments, stream);
+  return error ? error : add_slabs(problem, c, pass, plan.weights, parts, stream);
+}
 
 template <typename element_t>
 cudaError_t run(const SimclrBenchContrast& problem, const Contrast& c, const Plan& plan,
@@ -131,11 +147,7 @@ cudaError_t run(const SimclrBenchContrast& problem, const Contrast& c, const Pla
   for (; pass.first < c.layout.own_blocks(); pass.first += pass.count) {
     const int64_t left = c.layout.own_blocks() - pass.first;
     if (left < pass.count) pass.count = left;
-    const cudaError_t error =
-        plan.fits ? add_gradients(problem, c, plan.coefficients, pass, plan.parts, stream)
-                  : add_wide_gradients(problem, c, plan.coefficients, pass, plan.weights,
-                                       plan.parts, stream);
-    if (error != cudaSuccess) return error;
+    if (const cudaError_t error = add_sums(problem, c, plan, pass, stream)) return error;
     project<<<static_cast<unsigned>(pass.rows() / kWarps), kThreads, 0, stream>>>(
         c, static_cast<const element_t*>(z0), static_cast<const element_t*>(z1), norms,
         plan.coefficients, pass, plan.parts, problem.normalize, static_cast<element_t*>(grad_z0),
@@ -179,10 +191,16 @@ extern "C" cudaError_t simclr_bench_nt_xent_backward(
   const Plan plan(*problem, memory);
   if (const cudaError_t error = pack_rows(*problem, z0, z1, others, rows, nullptr, stream))
     return error;
-  make_coefficients<<<static_cast<unsigned>(ceil_div(c.layout.rows(), kThreads)), kThreads, 0,
-                      stream>>>(c, grad, statistics, problem->objective == kSimclrBenchDecoupled,
-                                plan.coefficients);
-  if (const cudaError_t error = cudaGetLastError()) return error;
+  if (problem->labels) {
+    if (const cudaError_t error = make_labelled_coefficients(c, grad, statistics, plan.coefficients,
+                                                             plan.labelled, stream))
+      return error;
+  } else {
+    make_coefficients<<<static_cast<unsigned>(ceil_div(c.layout.rows(), kThreads)), kThreads, 0,
+                        stream>>>(c, grad, statistics, problem->objective == kSimclrBenchDecoupled,
+                                  plan.coefficients);
+    if (const cudaError_t error = cudaGetLastError()) return error;
+  }
   const auto run_passes = problem->element == kSimclrBenchFloat16    ? run<__half>
                           : problem->element == kSimclrBenchBFloat16 ? run<__nv_bfloat16>
                                                                      : run<float>;

@@ -95,7 +95,7 @@ cudaError_t clear_tickets(const SimclrBenchContrast& problem, const Shares& shar
 }  // namespace
 
 bool takes_small(const SimclrBenchContrast& problem) {
-  if (2 * problem.pairs > problem.small_rows || problem.other_pairs ||
+  if (2 * problem.pairs > problem.small_rows || problem.other_pairs || problem.labels ||
       problem.dim > kMostSlices * kSlice) {
     return false;
   }

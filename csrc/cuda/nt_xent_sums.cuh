@@ -95,8 +95,8 @@ struct Similarities {
 
   // products: m, n, r -> unscaled. row, column: of this lane's first ones in the tile. -inf for
   // pairs that do not count.
-  template <typename Products>
-  __device__ Similarities(const Scales<kRowTiles, kColumnTiles>& scales, const Negatives& negatives,
+  template <typename Pairs, typename Products>
+  __device__ Similarities(const Scales<kRowTiles, kColumnTiles>& scales, const Pairs& pairs,
                           int row, int column, Products products) {
 #pragma unroll
     for (int n = 0; n < kColumnTiles; ++n) {
@@ -109,27 +109,32 @@ struct Similarities {
         }
       }
     }
-    if (negatives.all()) return;
+    if (pairs.all()) return;
 #pragma unroll
     for (int n = 0; n < kColumnTiles; ++n) {
 #pragma unroll
       for (int m = 0; m < kRowTiles; ++m) {
 #pragma unroll
         for (int r = 0; r < 4; ++r) {
-          if (!negatives.contain(row + 16 * m + 8 * (r / 2), column + 8 * n + r % 2))
+          if (!pairs.contain(row + 16 * m + 8 * (r / 2), column + 8 * n + r % 2))
             s[m][n][r] = -INFINITY;
         }
       }
     }
   }
 
-  // Makes exponentials of exponents: without maxima, before any sum.
-  __device__ void exponentiate() {
+  template <typename Change>
+  __device__ void replace(Change change) {
 #pragma unroll
     for (int i = 0; i < kRowTiles * kColumnTiles * 4; ++i) {
       float& x = s[i / (4 * kColumnTiles)][i / 4 % kColumnTiles][i % 4];
-      x = exp2_approx(x);
+      x = change(x);
     }
+  }
+
+  // Makes exponentials of exponents: without maxima, before any sum.
+  __device__ void exponentiate() {
+    replace([](float x) { return exp2_approx(x); });
   }
 
   // Adds this lane's part of row 16m + 8·half + lane / 4 to a sum with `top` taken out. The four
@@ -221,5 +226,42 @@ __device__ void write_total(const float* sums, const float* maxima, float scale,
   }
   *to_sum = sum;
 }
+
+// A sum with its largest exponent, or with 0, taken out.
+template <bool kMaxima>
+struct RunningSum {
+  float top = kMaxima ? -INFINITY : 0.0f;
+  double sum = 0;
+
+  __device__ void add(float other_sum, float other_top, float scale) {
+    if constexpr (kMaxima) {
+      if (other_top > top) {
+        sum *= exp2_approx((top - other_top) * scale);
+        top = other_top;
+      }
+      sum += other_sum * exp2_approx((other_top - finite(top)) * scale);
+    } else {
+      sum += other_sum;
+    }
+  }
+
+  // All partial sums of a row.
+  __device__ void add(const Layout& layout, const Pass& pass, const Partials& in, int64_t row,
+                      float scale) {
+    const int64_t block = row / kTile;
+    const bool is_column = !pass.towers || block >= layout.view_blocks;
+    const int64_t above = block - pass.first < pass.count ? block - pass.first : pass.count;
+    for (int64_t part = 0; is_column && part < above * pass.column_parts; ++part) {
+      const int64_t at = part * layout.own_rows() + row;
+      add(in.column_sums[at], kMaxima ? in.column_maxima[at] : 0, scale);
+    }
+    if (block < pass.first || block >= pass.first + pass.count) return;
+    const int64_t runs = pass.runs(layout, block);
+    for (int64_t run = 0; run < runs; ++run) {
+      const int64_t at = (run * pass.count + block - pass.first) * kTile + row % kTile;
+      add(in.row_sums[at], kMaxima ? in.row_maxima[at] : 0, scale);
+    }
+  }
+};
 
 }  // namespace simclr_bench

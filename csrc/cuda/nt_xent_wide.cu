@@ -154,22 +154,33 @@ __global__ void __launch_bounds__(kThreads, 1)
 }
 
 template <typename Numbers>
-cudaError_t launch(const Contrast& c, const Coefficients& in, const GradientPass& pass,
-                   uint4* weights, int64_t slabs, const GradientParts& out, cudaStream_t stream) {
-  using Tile = TileProducts<Numbers>;
+cudaError_t launch_weights(const Contrast& c, const Coefficients& in, const GradientPass& pass,
+                           uint4* weights, float* moments, cudaStream_t stream) {
+  const auto kernel = make_weights<Numbers>;
+  constexpr int kBytes = TileProducts<Numbers>::kBytes;
+  if (const cudaError_t error =
+          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
+    return error;
+  }
+  const dim3 grid(static_cast<unsigned>(pass.column_tiles / kTiles),
+                  static_cast<unsigned>(pass.count));
+  kernel<<<grid, kThreads, kBytes, stream>>>(c, in, pass, weights, moments);
+  return cudaGetLastError();
+}
+
+template <typename Numbers>
+cudaError_t launch_slabs(const Contrast& c, const GradientPass& pass, const uint4* weights,
+                         int64_t slabs, const GradientParts& out, cudaStream_t stream) {
   using W = Wide<Numbers>;
-  const auto make = make_weights<Numbers>;
-  const auto add = add_slabs<Numbers>;
+  const auto kernel = add_slabs<Numbers>;
   constexpr int kBytes = W::kStages * W::kStageBytes;
-  constexpr auto kShared = cudaFuncAttributeMaxDynamicSharedMemorySize;
-  if (const cudaError_t error = cudaFuncSetAttribute(make, kShared, Tile::kBytes)) return error;
-  if (const cudaError_t error = cudaFuncSetAttribute(add, kShared, kBytes)) return error;
-  const auto count = static_cast<unsigned>(pass.count);
-  const dim3 tiles(static_cast<unsigned>(pass.column_tiles / kTiles), count);
-  make<<<tiles, kThreads, Tile::kBytes, stream>>>(c, in, pass, weights, out.moments);
-  if (const cudaError_t error = cudaGetLastError()) return error;
-  const dim3 grid(count, static_cast<unsigned>(slabs), static_cast<unsigned>(out.splits));
-  add<<<grid, kThreads, kBytes, stream>>>(c, pass, weights, out);
+  if (const cudaError_t error =
+          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
+    return error;
+  }
+  const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(slabs),
+                  static_cast<unsigned>(out.splits));
+  kernel<<<grid, kThreads, kBytes, stream>>>(c, pass, weights, out);
   return cudaGetLastError();
 }
 
@@ -188,19 +199,21 @@ int64_t slabs(const SimclrBenchContrast& problem) {
   });
 }
 
-cudaError_t add_wide_gradients(const SimclrBenchContrast& problem, const Contrast& c,
-                               const Coefficients& in, const GradientPass& pass, void* weights,
-                               const GradientParts& out, cudaStream_t stream) {
-  auto* stored = static_cast<uint4*>(weights);
-  if (problem.hopper) {
-    if (const cudaError_t error =
-            sm90::make_weights(problem, c, in, pass, stored, out.moments, stream)) {
-      return error;
-    }
-    return sm90::add_slabs(problem, c, pass, stored, out, stream);
-  }
+cudaError_t make_weights(const SimclrBenchContrast& problem, const Contrast& c,
+                         const Coefficients& in, const GradientPass& pass, uint4* weights,
+                         float* moments, cudaStream_t stream) {
+  if (problem.hopper) return sm90::make_weights(problem, c, in, pass, weights, moments, stream);
   return with_numbers(problem, [&](auto numbers) {
-    return launch<decltype(numbers)>(c, in, pass, stored, slabs(problem), out, stream);
+    return launch_weights<decltype(numbers)>(c, in, pass, weights, moments, stream);
+  });
+}
+
+cudaError_t add_slabs(const SimclrBenchContrast& problem, const Contrast& c,
+                      const GradientPass& pass, const uint4* weights, const GradientParts& out,
+                      cudaStream_t stream) {
+  if (problem.hopper) return sm90::add_slabs(problem, c, pass, weights, out, stream);
+  return with_numbers(problem, [&](auto numbers) {
+    return launch_slabs<decltype(numbers)>(c, pass, weights, slabs(problem), out, stream);
   });
 }
 

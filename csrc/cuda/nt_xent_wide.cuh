@@ -30,14 +30,23 @@ struct StoredWeights {
   }
 };
 
-namespace sm90 {
-
-// The weights of a pass, and moments [column tiles, rows].
+// Of rows that do not fit a block of threads: their weights, of which a block of rows takes so many
+// bytes, and moments [column tiles, rows]; then their sums.
+int64_t weight_bytes(const SimclrBenchContrast& problem, const GradientPass& pass);
 cudaError_t make_weights(const SimclrBenchContrast& problem, const Contrast& c,
                          const Coefficients& in, const GradientPass& pass, uint4* weights,
                          float* moments, cudaStream_t stream);
+int64_t slabs(const SimclrBenchContrast& problem);  // blocks of threads per block of rows
+cudaError_t add_slabs(const SimclrBenchContrast& problem, const Contrast& c,
+                      const GradientPass& pass, const uint4* weights, const GradientParts& out,
+                      cudaStream_t stream);
 
-// As of nt_xent_wide.cu.
+// The same for devices that run code for sm_90a.
+namespace sm90 {
+
+cudaError_t make_weights(const SimclrBenchContrast& problem, const Contrast& c,
+                         const Coefficients& in, const GradientPass& pass, uint4* weights,
+                         float* moments, cudaStream_t stream);
 int64_t slabs(const SimclrBenchContrast& problem);
 cudaError_t add_slabs(const SimclrBenchContrast& problem, const Contrast& c,
                       const GradientPass& pass, const uint4* weights, const GradientParts& out,

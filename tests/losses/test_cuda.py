@@ -37,7 +37,7 @@ def test_nt_xent_is_no_less_accurate_than_the_formula(
         assert_as_accurate_as(quantity)
 
 
-@pytest.mark.parametrize("objective", ["nt_xent", "decoupled", "info_nce"])
+@pytest.mark.parametrize("objective", family.OBJECTIVES)
 @pytest.mark.parametrize("regime", family.REGIMES)
 @pytest.mark.parametrize(("dtype", "temperature"), CASES)
 def test_every_loss_with_a_learned_temperature_is_no_less_accurate_than_the_formula(

@@ -66,7 +66,7 @@ def arguments(name: str, dtype: torch.dtype, requires_grad: bool = True) -> tupl
         return random(5, 7, seed=1, dtype=dtype), torch.tensor(3.0)
     x, y = (random(5, 14, seed=seed, dtype=dtype)[:, ::2] for seed in (1, 2))
     options: tuple = (0.5, None, "nt_xent", True, "highest", 0)
-    others = (None,)
+    others = (None, None)
     if name.endswith("forward"):
         return x.requires_grad_(requires_grad), y, *others, *options
     forward = getattr(OPERATORS, name.replace("backward", "forward"))
@@ -341,7 +341,7 @@ def test_opcheck_on_cuda(name: str, dtype: torch.dtype) -> None:
 def test_the_cuda_operators_refuse_float64_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     z = torch.zeros(2, 3, dtype=torch.float64, device="cuda")
     with pytest.raises(RuntimeError, match="float64 is not supported on CUDA"):
-        OPERATORS.nt_xent_forward(z, z, None, 0.1, None, "nt_xent", True, "highest", 0)
+        OPERATORS.nt_xent_forward(z, z, None, None, 0.1, None, "nt_xent", True, "highest", 0)
     for loss in (nt_xent, distillation_loss):
         monkeypatch.setattr(dispatch, "_warned", set())
         with pytest.warns(UserWarning, match="no CUDA kernel for torch.float64") as caught:

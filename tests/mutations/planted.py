@@ -17,7 +17,6 @@ SCHEDULE = "csrc/cpu/contrast_schedule.h"
 DISTILLATION_ROWS = "csrc/cpu/distillation_rows.h"
 CUDA_BLOCK = "csrc/cuda/block.cuh"
 CUDA_TILE = "csrc/cuda/nt_xent_tile.cuh"
-CUDA_FORWARD = "csrc/cuda/nt_xent_forward.cu"
 CUDA_BACKWARD = "csrc/cuda/nt_xent_backward.cu"
 CUDA_SUMS = "csrc/cuda/nt_xent_sums.cuh"
 CUDA_HOPPER = "csrc/cuda/hopper.cuh"
@@ -32,6 +31,8 @@ CUDA_ROWS = "csrc/cuda/nt_xent_rows.cu"
 CUDA_SMALL_GRADIENTS = "csrc/cuda/nt_xent_small_gradients.cuh"
 CUDA_SMALL_LOSSES = "csrc/cuda/nt_xent_small_losses.cuh"
 CUDA_SMALL_ROWS = "csrc/cuda/nt_xent_small.cuh"
+CUDA_LABELS_FORWARD = "csrc/cuda/nt_xent_labels_forward.cu"
+CUDA_LABELS_BACKWARD = "csrc/cuda/nt_xent_labels_backward.cu"
 DISTILLATION_CUDA_ROWS = "csrc/cuda/distillation_rows.cuh"
 DISTILLATION_CUDA_SUMS = "csrc/cuda/distillation_sums.cuh"
 DISTILLATION_CUDA_TERMS = "csrc/cuda/distillation_terms.cuh"
@@ -268,15 +269,15 @@ MUTATIONS = (
     ),
     Mutation(
         "CUDA: a running sum is not rescaled to a larger maximum",
-        CUDA_FORWARD,
-        "        sum *= exp2_approx((top - other) * scale);\n",
+        CUDA_SUMS,
+        "        sum *= exp2_approx((top - other_top) * scale);\n",
         "",
         "tests/ptx/test_nt_xent.py",
         needs="nvcc",
     ),
     Mutation(
         "CUDA: a tile serves the sums of its rows only",
-        CUDA_FORWARD,
+        CUDA_SUMS,
         "const bool is_column = !pass.towers || block >= layout.view_blocks;",
         "const bool is_column = false;",
         "tests/ptx/test_nt_xent.py",
@@ -400,6 +401,22 @@ MUTATIONS = (
         "z && d + e < dim ? z[d + e] : from_float<element_t>(0);",
         "z ? z[d + e] : from_float<element_t>(0);",
         "tests/ptx/test_nt_xent.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a sum of labels is written over one that is still read",
+        CUDA_LABELS_FORWARD,
+        "    __syncthreads();  // what was written last has been read\n",
+        "",
+        "tests/ptx/test_nt_xent_labels.py",
+        needs="nvcc",
+    ),
+    Mutation(
+        "CUDA: a label of two rows is no pair",
+        CUDA_LABELS_BACKWARD,
+        "const bool pair = count == 1;",
+        "const bool pair = false;",
+        "tests/ptx/test_nt_xent_labels.py",
         needs="nvcc",
     ),
     Mutation(

@@ -8,7 +8,8 @@ import numpy as np
 from .emulator.library import IN_ORDER, Library, Schedule
 from .shipped import ELEMENTS, UNIT_ROUNDOFF, Array, Element, empty, shipped
 
-OBJECTIVES = ("nt_xent", "decoupled", "info_nce")
+PAIRED = ("nt_xent", "decoupled", "info_nce")
+OBJECTIVES = (*PAIRED, "supervised")
 PRECISIONS = ("highest", "high", "medium")
 
 # SimclrBenchContrast.
@@ -23,6 +24,7 @@ _PROBLEM = np.dtype(
         ("wanted_blocks", np.int64),
         ("temperature", np.float64),
         ("learned_temperature", np.uint64),
+        ("labels", np.uint64),
         ("element", np.int32),
         ("precision", np.int32),
         ("objective", np.int32),
@@ -97,18 +99,21 @@ def emulated(
     others: Array | None = None,
     other_grad: Array | None = None,
     other_statistics: Array | None = None,
+    labels: Array | None = None,
 ) -> Results:
     """Forward and backward of stored rows z [N, D]: the first view's, then the second's.
 
     With rows of `others` [M, D], ordered likewise, the gradient needs theirs of the losses [M] and
-    their statistics [3, M]; without these it is left out.
+    their statistics [3, M]; without these it is left out. Supervised with labels [N], int64.
     """
     n, dim = z.shape
-    z0, z1 = (np.ascontiguousarray(half) for half in (z[: n // 2], z[n // 2 :]))
+    first = n // 2 if labels is None else n
+    z0, z1 = (np.ascontiguousarray(half) for half in (z[:first], z[first:]))
     tau = np.array(case.temperature)
-    problem = _problem(case, n // 2, dim, 0 if others is None else len(others) // 2, tau)
+    other_pairs = 0 if others is None else len(others) // 2
+    problem = _problem(case, first, dim, other_pairs, tau, labels)
     forward, backward = _workspace_bytes(library, problem)
-    loss, statistics = empty(n), empty(3, n, dtype=np.float64)
+    loss, statistics = empty(n), empty(3 if labels is None else 6, n, dtype=np.float64)
     rows = (z0, z1, others)
     library.call(
         "simclr_bench_nt_xent_forward",
@@ -122,7 +127,7 @@ def emulated(
             return Results(loss, statistics, gradient, grad_tau)
         grad = np.concatenate([grad, other_grad])
         saved = np.concatenate([statistics, other_statistics], axis=1)
-    halves = [case.element.empty(n // 2, dim) for _ in range(2)]
+    halves = [case.element.empty(*half.shape) for half in (z0, z1)]
     library.call(
         "simclr_bench_nt_xent_backward",
         *(problem, grad, *rows, saved, _workspace(backward), *halves, grad_tau, None),
@@ -136,7 +141,14 @@ def workspaces(library: Library, case: Case, pairs: int, dim: int) -> tuple[int,
     return _workspace_bytes(library, _problem(case, pairs, dim, 0, np.array(case.temperature)))
 
 
-def _problem(case: Case, pairs: int, dim: int, other_pairs: int, tau: Array) -> Array:
+def _problem(
+    case: Case,
+    pairs: int,
+    dim: int,
+    other_pairs: int,
+    tau: Array,
+    labels: Array | None = None,
+) -> Array:
     """A SimclrBenchContrast, which points to tau [] if that is learned."""
     problem = np.zeros(1, _PROBLEM)
     problem[0] = (
@@ -149,6 +161,7 @@ def _problem(case: Case, pairs: int, dim: int, other_pairs: int, tau: Array) -> 
         case.wanted_blocks,
         0.0 if case.learned else case.temperature,
         tau.ctypes.data if case.learned else 0,
+        0 if labels is None else labels.ctypes.data,
         case.element.code,
         PRECISIONS.index(case.precision),
         OBJECTIVES.index(case.objective),
@@ -190,6 +203,19 @@ _ERRORS = {
 }
 
 
+def sizes_of(u: Array, case: Case) -> tuple[float, float, float]:
+    """The largest square of a row's length, and the errors of similarities and of factors.
+
+    A sum of D products of rows of length R is off by (D + 8)·R² roundings, the 8 for rows that are
+    rounded themselves, and by what its factors are; two of them in every exponent, k times.
+    """
+    of_rows, of_factors = _ERRORS[
+        case.precision if case.element.name == "float32" else case.element.name
+    ]
+    largest = float((u * u).sum(axis=1).max())
+    return largest, largest * ((u.shape[1] + 10) * UNIT_ROUNDOFF + 2 * of_rows), of_factors
+
+
 def truth(z: Array, grad: Array, case: Case) -> Truth:
     """Loss and gradients of rows z [N, D] in float64, with positives and negatives kept apart."""
     n, dim = z.shape
@@ -221,13 +247,7 @@ def truth(z: Array, grad: Array, case: Case) -> Truth:
     loss = gap if case.objective == "decoupled" else np.logaddexp(0, gap)
     apart = similarities - positives[:, None]
 
-    # A sum of D products of rows of length R is off by (D + 8)·R² roundings, the 8 for rows that
-    # are rounded themselves, and by what its factors are; two of them in every exponent, k times.
-    of_rows, of_factors = _ERRORS[
-        case.precision if case.element.name == "float32" else case.element.name
-    ]
-    largest = float((u * u).sum(axis=1).max())
-    similarity_error = largest * ((dim + 10) * UNIT_ROUNDOFF + 2 * of_rows)
+    largest, similarity_error, of_factors = sizes_of(u, case)
     exponent_error = 2 * k * similarity_error
     loss_error = exponent_error + (16 + float(np.abs(loss).max())) * UNIT_ROUNDOFF
     # Each weight is off by that, relative to the two terms that it is the sum of; then N products

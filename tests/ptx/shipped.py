@@ -21,6 +21,8 @@ CONTRAST = [
         "nt_xent_forward",
         "nt_xent_backward",
         "nt_xent_backward_sm90",
+        "nt_xent_labels_backward",
+        "nt_xent_labels_forward",
         "nt_xent_rows",
         "nt_xent_slabs_sm90",
         "nt_xent_tiles",

@@ -30,6 +30,8 @@ HOPPER_BULK = {"HGMMA", "UBLKCP"}  # copies of contiguous bytes
 SHIPPED: Mapping[tuple[str, str, str], set[str]] = {
     ("nt_xent_tiles", "add_tiles", "80"): AMPERE,
     ("nt_xent_backward", "add_gradients", "80"): AMPERE,
+    ("nt_xent_labels_forward", "add_labelled_tiles", "80"): AMPERE,
+    ("nt_xent_labels_backward", "make_labelled_weights", "80"): AMPERE,
     ("nt_xent_wide", "make_weights", "80"): AMPERE,
     ("nt_xent_wide", "add_slabs", "80"): AMPERE,
     ("nt_xent_tiles_sm90", "add_tiles", "90a"): HOPPER_BULK,

@@ -5,7 +5,7 @@ import pytest
 
 from .emulator.library import IN_ORDER, SCHEDULES
 from .nt_xent import (
-    OBJECTIVES,
+    PAIRED,
     PRECISIONS,
     Case,
     Results,
@@ -71,7 +71,7 @@ def test_every_schedule_gives_the_loss_and_its_gradient(
 @pytest.mark.parametrize(
     ("case", "pairs", "dim"), [(SMALL[0], 241, 17), (SMALL[-1], 210, 40)], ids=str
 )
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", PAIRED)
 def test_small_blocks_share_rows_or_take_them_in_turns(
     objective: str, case: Case, pairs: int, dim: int
 ) -> None:
@@ -91,15 +91,15 @@ def test_any_number_of_columns(case: Case, dim: int) -> None:
     assert_close(results, exact(z, grad, case), case.element)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", PAIRED)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-@pytest.mark.parametrize("form", [FORMS[0], *FORMS[3:], SMALL[0], *SMALL[3:]], ids=str)
+@pytest.mark.parametrize(
+    "form", [forms[i] for forms in (FORMS, SMALL, HOPPER) for i in (0, 3, 4)], ids=str
+)
 def test_every_objective(objective: str, temperature: float, form: Case) -> None:
     case, element = form.but(objective=objective, temperature=temperature), form.element
     z, grad = drawn(element, 131, 20, seed=1)
-    want = exact(z, grad, case)
-    for each in (case, case.but(hopper=True), case.but(hopper=True, wanted_blocks=1)):
-        assert_close(emulated(each.library, z, grad, each), want, element)
+    assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), element)
 
 
 @pytest.mark.parametrize("form", [FORMS[0], SMALL[0], HOPPER[0]], ids=str)
@@ -120,7 +120,7 @@ def test_a_temperature_in_memory(form: Case) -> None:
         assert_close(emulated(case.library, z, grad, case), exact(z, grad, case), FLOAT32)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", PAIRED)
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 def test_passes_add_up(objective: str, temperature: float) -> None:
     """With next to no memory for partial sums: several passes, the last of fewer row blocks."""

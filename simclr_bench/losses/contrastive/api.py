@@ -162,6 +162,7 @@ def supervised_contrastive(
     reduction: Reduction = "mean",
     normalize: bool = True,
     impl: Impl = "auto",
+    precision: Precision | None = None,
     workspace_mb: int | None = None,
 ) -> Tensor:
     """The supervised contrastive loss: every other row of one's label is a positive.
@@ -181,6 +182,7 @@ def supervised_contrastive(
         reduction: "mean" over the rows that have positives, "sum", or "none".
         normalize: As in `nt_xent`.
         impl: As in `nt_xent`.
+        precision: As in `nt_xent`.
         workspace_mb: As in `nt_xent`.
 
     Returns:
@@ -197,7 +199,16 @@ def supervised_contrastive(
     check_matrix(name, "[N, D]", "z", z)
     labels = check_labels(name, z, labels)
     return _loss(
-        "supervised", z, None, temperature, labels, reduction, normalize, impl, workspace_mb
+        "supervised",
+        z,
+        None,
+        temperature,
+        labels,
+        reduction,
+        normalize,
+        impl,
+        workspace_mb,
+        precision,
     )
 
 
@@ -247,7 +258,7 @@ def _loss(
                 options=options,
             )
         options["labels"] = labels
-        if chosen == "fused" and reduction != "none":
+        if chosen == "fused" and reduction != "none" and z0.device.type == "cpu":
             return fused.reduced(objective, z0, z1, temperature, **options, mean=mean)
         rows_of: dict[str, Callable[..., Tensor]]
         rows_of = {"fused": fused.rows, "chunked": chunked.rows, "reference": reference.rows}

@@ -1,7 +1,7 @@
 """The contrastive losses by the compiled operators: calling them, fake kernels, gradients.
 
-On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); CUDA has kernels for all but
-the supervised one (csrc/cuda/README.md).
+On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); so do the kernels on CUDA
+(csrc/cuda/README.md).
 """
 
 from collections.abc import Callable
@@ -23,8 +23,6 @@ def why_not(objective: Objective, z0: Tensor, temperature: float | Tensor) -> st
     """Why the compiled operators cannot serve this loss, whatever the dtype; None if they can."""
     chunked = 'use impl="chunked", as impl="auto" does'
     if z0.device.type == "cuda":
-        if objective == "supervised":
-            return f"no CUDA kernel for {PUBLIC_NAMES[objective]}; {chunked}"
         if z0.shape[1] > MOST_CUDA_COLUMNS:
             return f"no CUDA kernel for more than {MOST_CUDA_COLUMNS} columns; {chunked}"
     elif isinstance(temperature, Tensor) and temperature.device.type != "cpu":
@@ -45,9 +43,8 @@ def rows(
 ) -> Tensor:
     """The loss of each row; see `reference.rows`. The CPU needs no workspace for that. [N]"""
     if z0.device.type == "cuda":
-        assert z1 is not None
         options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
-        of_rows: Tensor = OPERATORS.nt_xent_forward(z0, z1, None, *options)[0]
+        of_rows: Tensor = OPERATORS.nt_xent_forward(z0, _second(z0, z1), labels, None, *options)[0]
         return of_rows
     loss: Tensor = OPERATORS.contrast_forward(
         z0,
@@ -73,14 +70,11 @@ def reduced(
     precision: Precision | None = None,
     labels: Tensor | None = None,
 ) -> Tensor:
-    """The mean or the sum of `rows`, with its gradient made at the same time if one is needed. []
+    """The mean or the sum of `rows` on the CPU, with its gradient made at the same time. []
 
-    The mean is over the rows that have a positive, and 0 without any.
+    The gradient only if one is needed; `precision` is for GPUs. The mean is over the rows that have
+    a positive, and 0 without any.
     """
-    if z0.device.type == "cuda":
-        options: dict[str, Any] = {"workspace_mb": workspace_mb, "precision": precision}
-        loss = rows(objective, z0, z1, temperature, normalize=normalize, **options)
-        return loss.mean() if mean else loss.sum()
     second = _second(z0, z1)
     number, learned = _split(temperature)
     with_gradient = torch.is_grad_enabled() and (
@@ -133,7 +127,7 @@ def forward_among(
     options: tuple[Any, ...]
     if z0.device.type == "cuda":
         options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
-        loss, statistics = OPERATORS.nt_xent_forward(z0, z1, others, *options)
+        loss, statistics = OPERATORS.nt_xent_forward(z0, z1, None, others, *options)
     else:
         options = *_split(temperature), objective, normalize
         loss, statistics = OPERATORS.contrast_forward(z0, z1, None, others, *options)
@@ -158,7 +152,7 @@ def backward_among(
     options: tuple[Any, ...]
     if z0.device.type == "cuda":
         options = _options_on_gpu(objective, temperature, normalize, precision, workspace_mb)
-        gradients = OPERATORS.nt_xent_backward(upstream, z0, z1, others, statistics, *options)
+        gradients = OPERATORS.nt_xent_backward(upstream, z0, z1, None, others, statistics, *options)
     else:
         options = *_split(temperature), objective, normalize
         gradients = OPERATORS.contrast_backward(
@@ -242,8 +236,8 @@ def _contrast_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tenso
 
 
 def _save_nt_xent_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    z0, z1, others, ctx.temperature, learned, *ctx.options = inputs
-    ctx.save_for_backward(z0, z1, others, output[1], learned)
+    z0, z1, labels, others, ctx.temperature, learned, *ctx.options = inputs
+    ctx.save_for_backward(z0, z1, labels, others, output[1], learned)
     ctx.mark_non_differentiable(output[1])
 
 
@@ -253,13 +247,15 @@ def _nt_xent_forward_gradient(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor
         grad, *saved, ctx.temperature, learned, *ctx.options
     )
     grad_temperature = None if learned is None else grad_temperature.to(learned)
-    return grad_z0, grad_z1, None, None, grad_temperature, None, None, None, None
+    return grad_z0, grad_z1, None, None, None, grad_temperature, None, None, None, None
 
 
-def _fake_nt_xent_forward(z0: Tensor, z1: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-    rows = 2 * z0.shape[0]
+def _fake_nt_xent_forward(
+    z0: Tensor, z1: Tensor, labels: Tensor | None, *_: Any
+) -> tuple[Tensor, Tensor]:
+    rows = z0.shape[0] + z1.shape[0]
     loss = z0.new_empty(rows, dtype=loss_dtype(z0))
-    return loss, z0.new_empty((3, rows), dtype=torch.float64)
+    return loss, z0.new_empty((3 if labels is None else 6, rows), dtype=torch.float64)
 
 
 def _save_name(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

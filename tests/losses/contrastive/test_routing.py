@@ -70,13 +70,29 @@ def test_pairs_get_the_kernels(
     assert loss.device.type == "cuda" and loss.dtype == torch.float32 and loss.requires_grad
     ((name, given),) = calls.seen
     assert name == "nt_xent_forward"
-    assert given[:3] == (z0, z1, None)
+    assert given[:4] == (z0, z1, None, None)
     assert given[-4:] == (objective, True, "high", 256 * 2**20)
     statistics = torch.empty(3, 8, dtype=torch.float64, device="cuda")
-    made = torch.ops.simclr_bench.nt_xent_backward(loss, *given[:3], statistics, *given[3:])
+    made = torch.ops.simclr_bench.nt_xent_backward(loss, *given[:4], statistics, *given[4:])
     expected = [(z0.shape, dtype), (z1.shape, dtype), ((), torch.float64)]
     assert [(x.shape, x.dtype) for x in made] == expected
     assert all(x.device == z0.device for x in made)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_labels_get_the_kernels(device: object, reduction: str) -> None:
+    z = views(torch.bfloat16)[0]
+    labels = torch.empty(4, dtype=torch.int64, device="cuda")
+    with Calls() as calls, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = supervised_contrastive(z, labels, reduction=reduction)
+    assert loss.shape == ((4,) if reduction == "none" else ())
+    ((name, given),) = calls.seen
+    assert name == "nt_xent_forward" and given[0] is z and len(given[1]) == 0
+    assert given[2] is labels and given[-4] == "supervised"
+    statistics = torch.empty(6, 4, dtype=torch.float64, device="cuda")
+    made = torch.ops.simclr_bench.nt_xent_backward(loss, *given[:4], statistics, *given[4:])
+    assert [x.shape for x in made] == [(4, 9), (0, 9), ()]
 
 
 def test_rows_of_other_processes_get_the_kernels(device: object) -> None:
@@ -90,17 +106,15 @@ def test_rows_of_other_processes_get_the_kernels(device: object) -> None:
     assert loss.shape == (8,) and statistics.shape == (3, 8)
     (forward, given), (backward, given_back) = calls.seen
     assert (forward, backward) == ("nt_xent_forward", "nt_xent_backward")
-    assert given[2] is others and given_back[3] is others
+    assert given[3] is others and given_back[4] is others
     assert given[-4:] == given_back[-4:] == ("decoupled", True, "high", 2**20)
 
 
 @pytest.mark.parametrize("device", [(8, 0), (7, 5)], indirect=True)
 def test_what_has_no_kernel_says_so_once_and_is_chunked(device: tuple[int, int]) -> None:
-    """No device has one for labels; older ones than 8.0 have none at all."""
-    labels = torch.zeros(4, dtype=torch.int64, device="cuda")
+    """Devices older than 8.0 have none at all."""
     losses = {
         "no CUDA kernel for torch.float64": lambda: nt_xent(*views(torch.float64)),
-        "supervised_contrastive": lambda: supervised_contrastive(views()[0], labels),
         "more than 1048576 columns": lambda: info_nce(*views(columns=2**20 + 1)),
     }
     if device < (8, 0):
