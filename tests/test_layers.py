@@ -18,7 +18,8 @@ ALLOWED = {
     "data": {"errors"},
     "training": {"data", "losses", "errors", "results"},
     "experiments": {"data", "losses", "paper", "results", "training", "errors"},
-    "report": {"experiments", "paper", "results"},
+    "verdicts": {"paper"},
+    "report": {"experiments", "paper", "results", "verdicts"},
     "cli": {"data", "errors", "experiments", "losses", "paper", "report", "results", "training"},
     "__main__": {"cli"},
 }

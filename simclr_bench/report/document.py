@@ -12,14 +12,9 @@ from typing import Any
 from simclr_bench.experiments.jobs import Job, Plan, PlannedRow
 from simclr_bench.experiments.profiles import Profile
 from simclr_bench.paper.spec import Claim, Ordered, Table
-from simclr_bench.report.statistics import (
-    Mean,
-    fisher_p,
-    mean_interval,
-    perfect_order_p,
-    proportion_interval,
-)
 from simclr_bench.results.store import Record
+from simclr_bench.verdicts.intervals import Mean, mean_interval, proportion_ends
+from simclr_bench.verdicts.significance import fisher_p, order_p
 
 SCHEMA_VERSION = 1
 
@@ -126,7 +121,7 @@ def _paper(row: PlannedRow, table: Table | None) -> JSON:
         return {"printed": None, "n": None, "interval": None, "candidates": []}
     printed = table.scores[row.label]
     candidates = [
-        {"n": n, "correct": k, "interval": list(proportion_interval(k, n))}
+        {"n": n, "correct": k, "interval": [float(end) for end in proportion_ends(k, n)]}
         for n in (PRINTED_N, OTHER_N)
         for k in [round(float(printed) * n)]
     ]
@@ -181,7 +176,7 @@ def _claim(claim: Claim, table: Table, rows: Sequence[JSON]) -> JSON:
         "verdict": "holds" if all(counts[a] > counts[b] for a, b in pairwise(wanted)) else "fails",
         "n": PRINTED_N,
         "steps": steps,
-        "order_p_value": perfect_order_p(len(wanted)),
+        "order_p_value": order_p([counts[label] for label in wanted]),
     }
     return summary
 

@@ -1,0 +1,104 @@
+"""Tests of significance against published examples."""
+
+import math
+
+import pytest
+
+from simclr_bench.verdicts.significance import (
+    beyond_p,
+    fisher_p,
+    higher_p,
+    holm,
+    order_p,
+    tost_p,
+    trend_p,
+)
+
+# Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, example 6.2: motivational effect
+# of knowledge of performance.
+PERFORMANCE = (
+    (40, 35, 38, 43, 44, 41),
+    (38, 40, 47, 44, 40, 42),
+    (48, 40, 45, 43, 46, 44),
+)
+
+# scipy.stats.page_trend_test's example: ratings of tutorial, lecture and seminar by ten students.
+RATINGS = (
+    (3, 2, 3, 1, 2, 2, 1, 3, 2, 1),
+    (4, 2, 3, 3, 3, 4, 2, 4, 4, 3),
+    (3, 4, 5, 2, 2, 5, 4, 4, 5, 4),
+)
+
+
+def test_jonckheere_and_terpstra_on_knowledge_of_performance() -> None:
+    # J = 79; the book's normal approximation with ties has p = 0.0207.
+    assert trend_p(PERFORMANCE, paired=False) == pytest.approx(0.0207, abs=5e-5)
+
+
+def test_page_on_ratings() -> None:
+    assert trend_p(RATINGS, paired=True) == pytest.approx(0.0018191161948127822)
+
+
+def test_a_trend_the_other_way_is_none() -> None:
+    assert trend_p(PERFORMANCE[::-1], paired=False) > 0.95
+    assert trend_p(RATINGS[::-1], paired=True) > 0.95
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_equal_values_have_no_trend(paired: bool) -> None:
+    assert trend_p([[0.5, 0.5]] * 3, paired=paired) == 1
+
+
+def test_holm_on_four_hypotheses() -> None:
+    # The worked example of Wikipedia's "Holm-Bonferroni method": the first and last are rejected.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_stops_at_one_and_takes_nothing() -> None:
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_tost_on_organic_food_and_moral_judgement() -> None:
+    # The example of R's TOSTER, TOSTtwo (Lakens 2017; data of Moery and Calin-Jageman 2016): means
+    # 5.25 and 5.22, margin 0.43 standard deviations: t(182) = -2.69, p = 0.004.
+    error = math.sqrt(0.95**2 / 95 + 0.83**2 / 89)
+    margin = 0.43 * math.sqrt((0.95**2 + 0.83**2) / 2)
+    assert (5.25 - 5.22 - margin) / error == pytest.approx(-2.69, abs=5e-3)
+    assert tost_p(5.25 - 5.22, error, 182, margin) == pytest.approx(0.004, abs=5e-4)
+    assert tost_p(5.22 - 5.25, error, 182, margin) == tost_p(5.25 - 5.22, error, 182, margin)
+
+
+def test_a_difference_of_the_margin_is_neither_within_nor_beyond() -> None:
+    assert tost_p(0.05, 0.01, 7, 0.05) == 0.5 == beyond_p(-0.05, 0.01, 7, 0.05)
+    assert beyond_p(-0.2, 0.01, 7, 0.05) < 1e-4 and beyond_p(0.0, 0.01, 7, 0.05) > 0.99
+
+
+def test_signs_of_paired_differences_are_permuted() -> None:
+    # Three differences, all positive: one of the 8 assignments of signs is as large.
+    assert higher_p([0.5, 0.6, 0.7], [0.4, 0.4, 0.4], paired=True) == pytest.approx(1 / 8)
+    # 3, 2 and -1: of the 8 sums only 3 + 2 + 1 and 3 + 2 - 1 are as large.
+    assert higher_p([3, 2, 0], [0, 0, 1], paired=True) == pytest.approx(2 / 8)
+
+
+def test_unpaired_values_are_reassigned() -> None:
+    # One of the C(6, 3) = 20 assignments is as large.
+    assert higher_p([0.5, 0.6, 0.7], [0.4, 0.3, 0.2], paired=False) == pytest.approx(1 / 20)
+
+
+def test_many_seeds_are_permuted_at_random_but_repeatably() -> None:
+    first, second = [0.5 + 0.001 * i for i in range(30)], [0.4] * 30
+    p = higher_p(first, second, paired=True)
+    assert p < 1e-3 and p == higher_p(first, second, paired=True)
+
+
+def test_fishers_tea_tasting() -> None:
+    # Fisher, The Design of Experiments: 3 of 4 against 1 of 4, two-sided p = 34/70.
+    assert fisher_p((3, 4), (1, 4)) == pytest.approx(34 / 70)
+
+
+def test_five_items_in_order_by_luck() -> None:
+    assert order_p([9, 7, 5, 3, 1]) == pytest.approx(1 / math.factorial(5))
+    # Four of the 120 orders are one neighbouring exchange away from the perfect one.
+    assert order_p([9, 7, 5, 1, 3]) == pytest.approx(5 / 120)
+    assert order_p([1, 3, 5, 7, 9]) == pytest.approx(1)
