@@ -33,6 +33,7 @@ WITHOUT_TORCH = (
     "simclr_bench.results.environment",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.experiments.plan",
+    "simclr_bench.verdicts.claims",
     "simclr_bench.report.document",
     "simclr_bench.report.terminal",
     "simclr_bench.cli.main",
