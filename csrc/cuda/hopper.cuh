@@ -1,10 +1,10 @@
 // Hopper's instructions (sm_90a) as functions: barriers in shared memory, bulk copies, and products
 // of warpgroups. Shared memory is addressed by its 32-bit addresses (shared_address).
 //
-// Matrices lie in shared memory as rows are packed (nt_xent.cuh): slices of 64 columns, each a run
-// of rows of 128 bytes, in the 128-byte swizzle, and begin at multiples of 1024 bytes. A slice as
-// it is serves as an operand whose rows or columns are its rows (along_rows), or, transposed, as a
-// right operand whose columns are its columns (along_columns).
+// Matrices lie in shared memory as rows are packed (nt_xent/nt_xent.cuh): slices of 64 columns,
+// each a run of rows of 128 bytes, in the 128-byte swizzle, and begin at multiples of 1024 bytes. A
+// slice as it is serves as an operand whose rows or columns are its rows (along_rows), or,
+// transposed, as a right operand whose columns are its columns (along_columns).
 
 #pragma once
 

@@ -24,8 +24,8 @@ __device__ inline uint32_t piece_offset(int row, int piece) {
 }
 
 // All threads of the block copy kRows rows, kDepth columns of them, to one tile. `slice` is where
-// packed rows of 2·kDepth columns begin (nt_xent.cuh), at a row that is a multiple of 8; `half`
-// says which of their columns.
+// packed rows of 2·kDepth columns begin (nt_xent/nt_xent.cuh), at a row that is a multiple of 8;
+// `half` says which of their columns.
 template <int kRows, int kThreads>
 __device__ void fetch_tile(uint32_t tile, const uint16_t* slice, int half) {
   constexpr int kAtOnce = kThreads / 4;

@@ -15,24 +15,24 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32, in which all kernels accumulate
 
 
 CONTRAST = [
-    ROOT / "csrc" / "cuda" / f"{name}.cu"
+    ROOT / "csrc" / "cuda" / "nt_xent" / f"{name}.cu"
     for name in (
-        "nt_xent_pack",
-        "nt_xent_forward",
-        "nt_xent_backward",
-        "nt_xent_backward_sm90",
-        "nt_xent_labels_backward",
-        "nt_xent_labels_forward",
-        "nt_xent_rows",
-        "nt_xent_slabs_sm90",
-        "nt_xent_tiles",
-        "nt_xent_tiles_sm90",
-        "nt_xent_weights_sm90",
-        "nt_xent_wide",
-        "nt_xent_small",
+        "pack",
+        "forward",
+        "backward",
+        "backward_sm90",
+        "labels_backward",
+        "labels_forward",
+        "rows",
+        "slabs_sm90",
+        "tiles",
+        "tiles_sm90",
+        "weights_sm90",
+        "wide",
+        "small",
     )
 ]
-SOURCES = [*CONTRAST, ROOT / "csrc" / "cuda" / "distillation_kernels.cu"]
+SOURCES = [*CONTRAST, ROOT / "csrc" / "cuda" / "distillation" / "kernels.cu"]
 
 
 @cache

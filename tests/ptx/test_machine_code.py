@@ -28,18 +28,24 @@ HOPPER_BULK = {"HGMMA", "UBLKCP"}  # copies of contiguous bytes
 # Tensor and copy instructions that a shipped kernel was written for, by its file, a part of its
 # mangled name and the architecture.
 SHIPPED: Mapping[tuple[str, str, str], set[str]] = {
-    ("nt_xent_tiles", "add_tiles", "80"): AMPERE,
-    ("nt_xent_backward", "add_gradients", "80"): AMPERE,
-    ("nt_xent_labels_forward", "add_labelled_tiles", "80"): AMPERE,
-    ("nt_xent_labels_backward", "make_labelled_weights", "80"): AMPERE,
-    ("nt_xent_wide", "make_weights", "80"): AMPERE,
-    ("nt_xent_wide", "add_slabs", "80"): AMPERE,
-    ("nt_xent_tiles_sm90", "add_tiles", "90a"): HOPPER_BULK,
-    ("nt_xent_weights_sm90", "make_weights", "90a"): HOPPER_BULK,
-    ("nt_xent_backward_sm90", "add_gradients", "90a"): HOPPER_BULK,
-    ("nt_xent_slabs_sm90", "add_slabs", "90a"): HOPPER_BULK,
+    ("tiles", "add_tiles", "80"): AMPERE,
+    ("backward", "add_gradients", "80"): AMPERE,
+    ("wide", "make_weights", "80"): AMPERE,
+    ("wide", "add_slabs", "80"): AMPERE,
+    ("tiles_sm90", "add_tiles", "90a"): HOPPER_BULK,
+    ("weights_sm90", "make_weights", "90a"): HOPPER_BULK,
+    ("backward_sm90", "add_gradients", "90a"): HOPPER_BULK,
+    ("slabs_sm90", "add_slabs", "90a"): HOPPER_BULK,
     **{
-        ("nt_xent_small", kernel, compute): {"HMMA", "LDSM"}
+        (file, kernel, compute): AMPERE
+        for file, kernel in (
+            ("labels_forward", "add_labelled_tiles"),
+            ("labels_backward", "make_labelled_weights"),
+        )
+        for compute in ARCHITECTURES
+    },
+    **{
+        ("small", kernel, compute): {"HMMA", "LDSM"}
         for kernel in ("small_losses", "small_gradients")
         for compute in ARCHITECTURES
     },

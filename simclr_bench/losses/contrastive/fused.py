@@ -1,7 +1,7 @@
 """The contrastive losses by the compiled operators: calling them, fake kernels, gradients.
 
 On the CPU one engine serves all objectives (csrc/cpu/contrast.cpp); so do the kernels on CUDA
-(csrc/cuda/README.md).
+(csrc/cuda/nt_xent/README.md).
 """
 
 from collections.abc import Callable
