@@ -181,6 +181,7 @@ class Tiles {
   }
   // A slice's pieces of the ring; the warp has done with them.
   __device__ void give_back() {
+    __syncwarp();
     for (int i = 0; i < (plan_.stays ? kParts : 2 * kParts); ++i) {
       if (threadIdx.x % 32 == 0) used_.give_back();
       used_.next();

@@ -175,6 +175,7 @@ void warp_rendezvous(Thread& self, const Site& site, uint32_t mask, void* argume
 }
 
 void set_registers(Thread& self, const Site& site, uint32_t count, bool more) {
+  const Quiet quiet;
   Fiber& fiber = fiber_of(self);
   if (count < 24 || count > 256 || count % 8) fail(self, site, "%u registers", count);
   if (more ? count < fiber.registers : count > fiber.registers) {
