@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from .library import Library
@@ -27,6 +28,7 @@ _TRANSLATED = [
     "-ffp-contract=off",
     "-march=native",
 ]
+_CORES = os.cpu_count() or 1
 _RUNTIME_FLAGS = ["-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 # The kernels' stacks are the runtime's: the address sanitizer looks at what they point to only.
@@ -65,36 +67,41 @@ def build(
         RuntimeError: a compiler refused; with its words.
     """
 
-    def fill(folder: Path) -> None:
-        def translated(number: int) -> tuple[Path, list[Path]]:
-            source = sources[number]
+    options = [*defines, compute, sanitizer, only]
+
+    def kernels_of(source: Path, part: int) -> list[Path]:
+        """The object of one part of a file's kernels; none if it has fewer."""
+
+        def fill(folder: Path) -> None:
             compiled = compile_cuda(source, defines=defines, compute=compute)
             report = read_report(compiled.report)
             registers = {name: each.registers for name, each in report.kernels.items()}
-            files: list[Path] = []
-            try:
-                for part in _parts(read(compiled.ptx), only):
-                    files.append(folder / f"kernels_{number}_{len(files)}.cpp")
-                    files[-1].write_text(translate(part, registers))
-            except TranslationError as error:
-                raise TranslationError(f"{source.name}: {error}") from None
-            return compiled.host, files
+            for module in islice(_parts(read(compiled.ptx), only), part, part + 1):
+                file = folder / "kernels.cpp"
+                try:
+                    file.write_text(translate(module, registers))
+                except TranslationError as error:
+                    raise TranslationError(f"{source.name}: {error}") from None
+                flags = [*_TRANSLATED, *_SANITIZERS[sanitizer], f"-I{RUNTIME}"]
+                run("g++", *flags, "-c", file, "-o", folder / "kernels.o")
 
-        def kernels_of(file: Path) -> Path:
-            flags = [*_TRANSLATED, *_SANITIZERS[sanitizer], f"-I{RUNTIME}"]
-            run("g++", *flags, "-c", file, "-o", file.with_suffix(".o"))
-            return file.with_suffix(".o")
+        words = ["kernels", str(source), *options, str(part)]
+        return sorted(kept([source], words, fill).glob("*.o"))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+    def fill(folder: Path) -> None:
+        with ThreadPoolExecutor(_CORES) as pool:
             runtime = pool.submit(_runtime)
-            done = list(pool.map(translated, range(len(sources))))
-            hosts = [host for host, _ in done]
-            kernels = list(pool.map(kernels_of, (file for _, files in done for file in files)))
+            compiled = pool.map(
+                lambda source: compile_cuda(source, defines=defines, compute=compute), sources
+            )
+            hosts = [each.host for each in compiled]
+            tasks = [(source, part) for source in sources for part in range(_CORES)]
+            kernels = list(pool.map(lambda task: kernels_of(*task), tasks))
         # -Bsymbolic: our runtime's functions, not those of a CUDA that is loaded as well.
-        link = ["g++", "-shared", "-Wl,-Bsymbolic"]
-        run(*link, "-o", folder / "emulated.so", *hosts, *kernels, *runtime.result())
+        objects = [*hosts, *(each for part in kernels for each in part), *runtime.result()]
+        run("g++", "-shared", "-Wl,-Bsymbolic", "-o", folder / "emulated.so", *objects)
 
-    words = ["library", *map(str, sources), *defines, compute, sanitizer, only]
+    words = ["library", *map(str, sources), *options]
     return kept(sources, words, fill) / "emulated.so"
 
 
@@ -102,7 +109,7 @@ def _parts(module: Module, only: str) -> Iterator[Module]:
     """Modules of about one size with the kernels that are wanted, to compile side by side."""
     wanted = [kernel for kernel in module.kernels if re.search(only, kernel.name)]
     wanted.sort(key=lambda kernel: len(kernel.body))
-    parts = min(len(wanted), os.cpu_count() or 1)
+    parts = min(len(wanted), _CORES)
     return (replace(module, kernels=wanted[part::parts]) for part in range(parts))
 
 
@@ -115,7 +122,7 @@ def _runtime() -> list[Path]:
             flags = ["-std=c++17", "-Xcompiler", ",".join(_RUNTIME_FLAGS)]
             run(nvcc(), *flags, "-c", source, "-o", folder / f"{source.stem}.o")
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(_CORES) as pool:
             list(pool.map(compile_one, RUNTIME.glob("*.cpp")))
 
     return sorted(kept([], ["runtime"], fill).glob("*.o"))

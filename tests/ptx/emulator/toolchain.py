@@ -1,8 +1,10 @@
 """The compilers that the emulator calls, and build/ptx, which keeps what they have made."""
 
 import ast
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -85,20 +87,35 @@ def run(*command: str | Path) -> str:
 def kept(sources: Sequence[Path], words: Sequence[str], fill: Callable[[Path], None]) -> Path:
     """The folder of build/ptx for what these files and words make; `fill` writes it, once.
 
-    It gets its name when all of it has been written.
+    It gets its name when all of it has been written. Processes that want the same wait for the one
+    that began.
     """
-    files = {path for source in sources for path in source.parent.glob("*.*")}
-    folder = _CACHE / _key(files, words)
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
-        try:
-            fill(unfinished)
-            if not folder.exists():  # else another process was faster
+    folder = _CACHE / _key(_with_included(sources), words)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+            try:
+                fill(unfinished)
                 os.replace(unfinished, folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def _with_included(sources: Sequence[Path]) -> set[Path]:
+    """The files, and what they include by a path from where they are, and so on."""
+    found: set[Path] = set()
+    new = [source.resolve() for source in sources]
+    while new:
+        path = new.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        names = re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.MULTILINE)
+        new += [(path.parent / name).resolve() for name in names]
+    return found
 
 
 def _key(files: set[Path], words: Sequence[str]) -> str:
