@@ -39,9 +39,10 @@ struct SimclrBenchContrast {
   int64_t other_pairs;  // M / 2, perhaps 0
   int64_t dim;
   int64_t workspace_bytes;  // for what grows with N²; with fewer than that wants, passes are made
-  int64_t small_rows;       // up to so many, without others or labels: one kernel per direction, if it fits
-  int64_t shared_bytes;     // that a block of the device can have: 99 KiB at least, from 8.0 on
-  int64_t wanted_blocks;    // of threads, of kernels for sm_90a that can have any number
+  int64_t
+      small_rows;  // up to so many, without others or labels: one kernel per direction, if it fits
+  int64_t shared_bytes;   // that a block of the device can have: 99 KiB at least, from 8.0 on
+  int64_t wanted_blocks;  // of threads, of kernels for sm_90a that can have any number
   double temperature;
   const double* learned_temperature;  // [] on the device: counts instead; or null
   const int64_t* labels;              // [N] on the device, supervised; else null
@@ -94,8 +95,8 @@ cudaError_t simclr_bench_nt_xent_forward(const SimclrBenchContrast* problem, con
                                          const void* z1, const void* others, void* workspace,
                                          float* loss, double* statistics, cudaStream_t stream);
 
-// grad [N + M], statistics of as many rows -> grad_z0, grad_z1 [B, D], and grad_temperature [], of the
-// rows' own losses, unless null.
+// grad [N + M], statistics of as many rows -> grad_z0, grad_z1 [B, D], and grad_temperature [], of
+// the rows' own losses, unless null.
 cudaError_t simclr_bench_nt_xent_backward(const SimclrBenchContrast* problem, const float* grad,
                                           const void* z0, const void* z1, const void* others,
                                           const double* statistics, void* workspace, void* grad_z0,
