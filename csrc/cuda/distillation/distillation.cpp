@@ -12,7 +12,7 @@
 #include <optional>
 #include <tuple>
 
-#include "../distillation_options.h"
+#include "../../distillation_options.h"
 #include "../launch.h"
 #include "../launchers.h"
 
