@@ -1,5 +1,5 @@
-// What the .cu files share: element conversion, and sums over a warp or a block of threads along
-// fixed trees, so that results are bitwise repeatable.
+// What the .cu files share: element conversion, sums over a warp or a block of threads along fixed
+// trees, so that results are bitwise repeatable, and launches with much shared memory.
 
 #pragma once
 
@@ -65,6 +65,18 @@ __device__ value_t block_reduce(value_t value, Combine combine) {
 
 __device__ inline float block_sum(float value) {
   return block_reduce(value, [](float a, float b) { return a + b; });
+}
+
+// Enqueues a kernel. `bytes` of shared memory beside what it declares, which may be more than the
+// 48 KiB that need no leave.
+template <typename... Parameters, typename... Arguments>
+cudaError_t launch_with_memory(void (*kernel)(Parameters...), dim3 grid, int threads, int64_t bytes,
+                               cudaStream_t stream, Arguments... arguments) {
+  const cudaError_t error = cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (error != cudaSuccess) return error;
+  kernel<<<grid, threads, static_cast<size_t>(bytes), stream>>>(arguments...);
+  return cudaGetLastError();
 }
 
 }  // namespace simclr_bench

@@ -62,12 +62,8 @@ cudaError_t launch_long_rows(const Problem& p, int64_t shared_limit, cudaStream_
     kernel<<<blocks_for(p.rows, 1), kLongRowThreads, 0, stream>>>(p, 0);
     return cudaGetLastError();
   }
-  const cudaError_t error = cudaFuncSetAttribute(
-      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (error != cudaSuccess) return error;
-  kernel<<<blocks_for(p.rows, 1), kLongRowThreads, static_cast<size_t>(bytes), stream>>>(
-      p, static_cast<int>(vectors));
-  return cudaGetLastError();
+  return launch_with_memory(kernel, blocks_for(p.rows, 1), kLongRowThreads, bytes, stream, p,
+                            static_cast<int>(vectors));
 }
 
 template <typename element_t, Kind kind>

@@ -158,13 +158,8 @@ cudaError_t launch(const Contrast& c, const Coefficients& in, const GradientPass
                    const GradientParts& out, cudaStream_t stream) {
   const auto kernel = add_gradients<Numbers, kMaxima>;
   const auto bytes = static_cast<int>(Backward<Numbers, kMaxima>::bytes(c.layout.padded_dim));
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(out.splits));
-  kernel<<<grid, kThreads, bytes, stream>>>(c, in, pass, out);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kThreads, bytes, stream, c, in, pass, out);
 }
 
 // visit(Numbers(), maxima) with maxima as a type.

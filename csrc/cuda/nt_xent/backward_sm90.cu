@@ -264,13 +264,8 @@ cudaError_t launch(const Contrast& c, const Coefficients& in, const GradientPass
   using B = Backward<Numbers, kMaxima, kSlices>;
   const auto kernel = add_gradients<Numbers, kMaxima, kSlices>;
   const int bytes = B::bytes(static_cast<int>(c.layout.padded_dim / kSlice));
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(out.splits));
-  kernel<<<grid, kTileThreads, bytes, stream>>>(c, in, pass, out);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kTileThreads, bytes, stream, c, in, pass, out);
 }
 
 // visit(Numbers(), maxima, slices), the latter two as types.

@@ -143,15 +143,10 @@ cudaError_t launch(const Contrast& c, const int64_t* labels, const Coefficients&
                    float* moments, cudaStream_t stream) {
   const auto kernel = make_labelled_weights<Numbers>;
   constexpr int kBytes = TileProducts<Numbers>::kBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.column_tiles / kTiles),
                   static_cast<unsigned>(pass.count));
-  kernel<<<grid, kThreads, kBytes, stream>>>(c, labels, negatives, positives, pass, weights,
-                                             moments);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kThreads, kBytes, stream, c, labels, negatives, positives,
+                            pass, weights, moments);
 }
 
 }  // namespace

@@ -99,8 +99,7 @@ __global__ void __launch_bounds__(kThreads)
   const double spread = (positives.top - at(kSimilarity)) * k + at(kPositiveLog);
   // -inf without negatives: then it adds nothing.
   const double gap = (negatives.top - positives.top) * k + at(kNegativeLog) - at(kPositiveLog);
-  const double larger = gap > 0 ? gap : gap != gap ? gap : 0.0;
-  loss[i] = static_cast<float>(spread + larger + log1p(exp(-fabs(gap))));
+  loss[i] = static_cast<float>(spread + log1p_exp(gap));
 }
 
 struct Plan {
@@ -132,13 +131,9 @@ cudaError_t launch_tiles(const Contrast& c, const int64_t* labels, const Pass& p
   const auto kernel = add_labelled_tiles<Numbers>;
   constexpr int kBytes = TileProducts<Numbers>::kBytes;
   static_assert(kBytes >= kSumBytes);
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const int64_t tiles = ceil_div(pass.count, 2) * tiles_of_two(pass, c.layout);
-  kernel<<<static_cast<unsigned>(tiles), kThreads, kBytes, stream>>>(c, labels, pass, partials);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, static_cast<unsigned>(tiles), kThreads, kBytes, stream, c,
+                            labels, pass, partials);
 }
 
 }  // namespace

@@ -124,11 +124,15 @@ constexpr double kLargestExponent = 64;
 // What is taken out of exponents: nothing where nothing counts, for (-inf) - (-inf) is NaN.
 __device__ inline float finite(float maximum) { return maximum == -INFINITY ? 0 : maximum; }
 
-// A row's loss, of d_i; that is -inf without negatives: exactly 0.
+// log(1 + exp(d)); exactly 0 of -inf, which d_i is without negatives.
+__device__ inline double log1p_exp(double d) {
+  const double larger = d > 0 ? d : d != d ? d : 0.0;
+  return larger + log1p(exp(-fabs(d)));
+}
+
+// A row's loss, of d_i.
 __device__ inline float loss_of(SimclrBenchObjective objective, double gap) {
-  if (objective == kSimclrBenchDecoupled) return static_cast<float>(gap);
-  const double larger = gap > 0 ? gap : gap != gap ? gap : 0.0;
-  return static_cast<float>(larger + log1p(exp(-fabs(gap))));
+  return static_cast<float>(objective == kSimclrBenchDecoupled ? gap : log1p_exp(gap));
 }
 
 inline bool takes_maxima(const SimclrBenchContrast& problem) {

@@ -116,14 +116,9 @@ cudaError_t launch(const Contrast& c, const GradientPass& pass, const uint4* wei
                    const GradientParts& out, cudaStream_t stream) {
   const auto kernel = add_slabs<Numbers>;
   constexpr int kBytes = Slab<Numbers>::kBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(slabs),
                   static_cast<unsigned>(out.splits));
-  kernel<<<grid, kTileThreads, kBytes, stream>>>(c, pass, weights, out);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kTileThreads, kBytes, stream, c, pass, weights, out);
 }
 
 }  // namespace

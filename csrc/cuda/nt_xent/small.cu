@@ -63,12 +63,7 @@ cudaError_t launch(const SimclrBenchContrast& problem, cudaStream_t stream,
                    void (*kernel)(Parameters...), Arguments... arguments) {
   const auto slices = static_cast<int>(ceil_div(problem.dim, kSlice));
   const auto bytes = static_cast<int>(K::bytes(slices, groups_of<K>(problem)));
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)) {
-    return error;
-  }
-  kernel<<<grid_of(problem), kThreads, bytes, stream>>>(arguments...);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid_of(problem), kThreads, bytes, stream, arguments...);
 }
 
 Shares take_shares(const SimclrBenchContrast& problem, bool backward, Workspace& workspace) {

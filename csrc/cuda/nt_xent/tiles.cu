@@ -42,13 +42,9 @@ cudaError_t launch(const Contrast& c, const Pass& pass, const Partials& partials
                    cudaStream_t stream) {
   const auto kernel = add_tiles<Numbers, kMaxima>;
   constexpr int kBytes = TileProducts<Numbers>::kBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const int64_t tiles = ceil_div(pass.count, 2) * tiles_of_two(pass, c.layout);
-  kernel<<<static_cast<unsigned>(tiles), kThreads, kBytes, stream>>>(c, pass, partials);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, static_cast<unsigned>(tiles), kThreads, kBytes, stream, c, pass,
+                            partials);
 }
 
 }  // namespace

@@ -89,14 +89,10 @@ cudaError_t launch(const Contrast& c, const Pass& pass, const Partials& partials
                    cudaStream_t stream) {
   const auto kernel = add_tiles<Numbers, kMaxima>;
   constexpr int kBytes = TilePlan::kBytes + ColumnSums<kMaxima>::kBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.count),
                   static_cast<unsigned>(pass.runs(c.layout, pass.first)));
-  kernel<<<grid, kTileThreads, kBytes, stream>>>(c, plan_tiles<Numbers>(c.layout), pass, partials);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kTileThreads, kBytes, stream, c,
+                            plan_tiles<Numbers>(c.layout), pass, partials);
 }
 
 }  // namespace

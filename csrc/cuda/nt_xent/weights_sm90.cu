@@ -87,15 +87,11 @@ template <typename Numbers>
 cudaError_t launch(const SimclrBenchContrast& problem, const Contrast& c, const Coefficients& in,
                    const GradientPass& pass, uint4* weights, float* moments, cudaStream_t stream) {
   const auto kernel = make_weights<Numbers>;
-  constexpr auto kShared = cudaFuncAttributeMaxDynamicSharedMemorySize;
-  if (const cudaError_t error = cudaFuncSetAttribute(kernel, kShared, TilePlan::kBytes))
-    return error;
   const int64_t columns = pass.column_tiles / kTiles;
   const int64_t run = run_of(problem, pass.count * columns);
   const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(ceil_div(columns, run)));
-  kernel<<<grid, kTileThreads, TilePlan::kBytes, stream>>>(c, plan_tiles<Numbers>(c.layout), in,
-                                                           pass, run, weights, moments);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kTileThreads, TilePlan::kBytes, stream, c,
+                            plan_tiles<Numbers>(c.layout), in, pass, run, weights, moments);
 }
 
 }  // namespace

@@ -158,14 +158,9 @@ cudaError_t launch_weights(const Contrast& c, const Coefficients& in, const Grad
                            uint4* weights, float* moments, cudaStream_t stream) {
   const auto kernel = make_weights<Numbers>;
   constexpr int kBytes = TileProducts<Numbers>::kBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.column_tiles / kTiles),
                   static_cast<unsigned>(pass.count));
-  kernel<<<grid, kThreads, kBytes, stream>>>(c, in, pass, weights, moments);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kThreads, kBytes, stream, c, in, pass, weights, moments);
 }
 
 template <typename Numbers>
@@ -174,14 +169,9 @@ cudaError_t launch_slabs(const Contrast& c, const GradientPass& pass, const uint
   using W = Wide<Numbers>;
   const auto kernel = add_slabs<Numbers>;
   constexpr int kBytes = W::kStages * W::kStageBytes;
-  if (const cudaError_t error =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return error;
-  }
   const dim3 grid(static_cast<unsigned>(pass.count), static_cast<unsigned>(slabs),
                   static_cast<unsigned>(out.splits));
-  kernel<<<grid, kThreads, kBytes, stream>>>(c, pass, weights, out);
-  return cudaGetLastError();
+  return launch_with_memory(kernel, grid, kThreads, kBytes, stream, c, pass, weights, out);
 }
 
 }  // namespace
