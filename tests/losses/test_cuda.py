@@ -24,6 +24,22 @@ from tests.losses.numerics import (
 pytestmark = pytest.mark.gpu
 
 
+def assert_waits_for_nothing_and_can_be_captured(step: Callable[[], list[Tensor]]) -> None:
+    step()
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        want = step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    for _ in range(3):
+        graph.replay()
+        assert all(map(torch.equal, captured, want))
+
+
 # 129 x 300: rows that do not stay in registers between passes. Then more than 2048 rows, which get
 # several kernels: with columns that a block of threads has sums for, and with more than that.
 @pytest.mark.parametrize("shape", [*family.SHAPES, (129, 300), (1025, 20), (1025, 300)], ids=str)
@@ -91,19 +107,7 @@ def test_nt_xent_waits_for_nothing_and_can_be_captured(
         loss = nt_xent(x, y, tau if learned else 0.1, impl="fused")
         return [loss.detach(), *torch.autograd.grad(2 * loss, leaves)]
 
-    step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        want = step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        captured = step()
-    for _ in range(3):
-        graph.replay()
-        assert all(map(torch.equal, captured, want))
+    assert_waits_for_nothing_and_can_be_captured(step)
 
 
 @pytest.mark.parametrize("shape", test_distillation.SHAPES, ids=str)
@@ -196,19 +200,7 @@ def test_distillation_waits_for_nothing_and_can_be_captured(reduction: str, clas
         loss = distillation_loss(*leaves, target, alpha=0.5, reduction=reduction, impl="fused")
         return [loss.detach(), *torch.autograd.grad(2 * loss.sum(), leaves)]
 
-    step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        want = step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        captured = step()
-    for _ in range(3):
-        graph.replay()
-        assert all(map(torch.equal, captured, want))
+    assert_waits_for_nothing_and_can_be_captured(step)
 
 
 def kernels_of(step: Callable[[], object]) -> list[str]:

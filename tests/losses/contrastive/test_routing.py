@@ -9,30 +9,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from simclr_bench import decoupled_nt_xent, info_nce, nt_xent, supervised_contrastive
-from simclr_bench.losses import dispatch, extension
 from simclr_bench.losses.contrastive import fused
-from simclr_bench.losses.extension import compiled_extension
 from simclr_bench.losses.precision import float32_precision
 from tests.losses.numerics import DTYPES
+from tests.losses.routing import Calls, pretended_device
 
 PAIRED = {"nt_xent": nt_xent, "decoupled": decoupled_nt_xent, "info_nce": info_nce}
-
-
-class Calls(TorchDispatchMode):
-    """The names of our operators that are called, and what they were asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, tuple[Any, ...]]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.namespace == "simclr_bench":
-            self.seen.append((func._schema.name.split("::")[1], args))
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture
@@ -40,12 +24,8 @@ def device(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[tuple[int, int]]:
     """Tensors of a device that the extension was built for, or as capable as the parameter."""
-    info = {**(compiled_extension().build_info or {}), "cuda": "13.0", "architectures": ["8.0+PTX"]}
-    monkeypatch.setattr(extension, "_EXTENSION", extension.CompiledExtension(True, None, info))
     capability = getattr(request, "param", (8, 0))
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    monkeypatch.setattr(dispatch, "_warned", set())
-    with FakeTensorMode():
+    with pretended_device(monkeypatch, "8.0+PTX", capability):
         yield capability
 
 

@@ -2,42 +2,22 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from simclr_bench import distillation_loss
-from simclr_bench.losses import dispatch, extension
-from simclr_bench.losses.extension import compiled_extension
 from tests.losses.numerics import DTYPES
+from tests.losses.routing import Calls, pretended_device
 
 KINDS = ("ce", "kl", "reverse_kl", "jsd")
 
 
-class Calls(TorchDispatchMode):
-    """The names of our operators that are called, and what they were asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, tuple[Any, ...]]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.namespace == "simclr_bench":
-            self.seen.append((func._schema.name.split("::")[1], args))
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.fixture
 def hopper(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
-    info = {**(compiled_extension().build_info or {}), "cuda": "13.0", "architectures": ["9.0a"]}
-    monkeypatch.setattr(extension, "_EXTENSION", extension.CompiledExtension(True, None, info))
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(dispatch, "_warned", set())
-    with FakeTensorMode() as mode:
+    with pretended_device(monkeypatch, "9.0a", (9, 0)) as mode:
         yield mode
 
 
