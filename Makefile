@@ -7,7 +7,7 @@
 #   make lint        formatters, linters, type checker
 #   make bench       the default benchmark grid
 #   make benchmarks  write BENCHMARKS.md from the records under results/
-#   make mutations   plant bugs one by one; each must make a test fail (half an hour)
+#   make mutations   plant bugs one by one; each must make a test fail (hours)
 #   make gpu         on a machine with a GPU: build, test and time the CUDA operators with $PYTHON,
 #                    in GPU_BUDGET seconds; records go to GPU_OUT
 #   make clean       remove what was built; .venv stays

@@ -16,7 +16,8 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from tests.mutations.planted import MUTATIONS
+from tests.mutations.planted_cpu import ON_CPU
+from tests.mutations.planted_cuda import IN_CUDA
 from tests.ptx.emulator.nvcc import why_not
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutations")
     parser.add_argument("names", nargs="*", help="words that the name of a mutation holds")
     wanted = parser.parse_args().names
-    chosen = [m for m in MUTATIONS if not wanted or any(word in m.name for word in wanted)]
+    chosen = [
+        m for m in (*ON_CPU, *IN_CUDA) if not wanted or any(word in m.name for word in wanted)
+    ]
     for mutation in chosen:
         if mutation.needs not in capabilities():
             print(f"not available  {mutation.name}: this machine has no {mutation.needs}")
