@@ -7,6 +7,7 @@ teardown and so shows our time; `run()` calls them without it.
 import statistics
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -148,9 +149,21 @@ class Race:
         return records
 
 
-def record(suite: Suite, cell: Cell, name: str, **measured: object) -> Record:
+def record(suite: Suite, cell: Cell, name: str, **measured: Any) -> Record:
     """A record with what all of them hold filled in."""
-    provider = PROVIDERS[name]
+    return filled(suite, cell, name, PROVIDERS[name], allocator(), environment(), **measured)
+
+
+def filled(
+    suite: Suite,
+    cell: Cell,
+    name: str,
+    provider: Provider,
+    allocator: str,
+    environment: dict[str, Any],
+    **measured: Any,
+) -> Record:
+    """The same for any provider, on any device."""
     return Record(
         suite=suite.name,
         cell=cell,
@@ -158,10 +171,10 @@ def record(suite: Suite, cell: Cell, name: str, **measured: object) -> Record:
         ours=suite.providers[0],
         package=f"{provider.package} {provider.version() or '?'}",
         precision=provider.precision(cell),
-        allocator=allocator(),
-        environment=environment(),
+        allocator=allocator,
+        environment=environment,
         finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **measured,  # type: ignore[arg-type]
+        **measured,
     )
 
 

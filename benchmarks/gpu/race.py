@@ -24,6 +24,7 @@ from benchmarks.gpu.plan import PEERS, RACES, SMALL
 from benchmarks.gpu.stages import OUT_OF_TIME, say
 from benchmarks.grid import Cell, Suite
 from benchmarks.providers import LossFunction, Provider
+from benchmarks.race import filled
 from benchmarks.records import Record, append
 from benchmarks.truth import Inputs, errors, exact, make_inputs, step
 
@@ -168,19 +169,7 @@ def measured(
 
 def record(suite: Suite, cell: Cell, name: str, **fields: Any) -> Record:
     """A record with what all of them hold filled in."""
-    provider = GPU_PROVIDERS[name]
-    return Record(
-        suite=suite.name,
-        cell=cell,
-        provider=name,
-        ours=suite.providers[0],
-        package=f"{provider.package} {provider.version() or '?'}",
-        precision=provider.precision(cell),
-        allocator="default",
-        environment=clock.environment(),
-        finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **fields,
-    )
+    return filled(suite, cell, name, GPU_PROVIDERS[name], "default", clock.environment(), **fields)
 
 
 def cells(suites: Sequence[Suite]) -> Iterator[tuple[Suite, Cell]]:
