@@ -1,57 +1,17 @@
 """The embedded image sets: procedural stand-ins for the five sets of the paper's Table 4.
 
-Each has the class count of the set whose name it bears, and a disposition of its own, fixed before
-any claim of the paper was looked at (only probes trained to convergence were):
-
-    cats_vs_dogs   2 close relatives
-    tf_flowers     5 loose relatives
-    dtd            47 textures without a figure
-    cifar_100      20 families of 5; a third of the resolution, half of the encoder's input
-    food_101       101 loose relatives under heavy clutter and light
-
 Training and held-out images come from different streams of nuisance over the same recipes. The
 pretraining pool comes from recipes of its own, one per image, and has no labels.
 """
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
+from simclr_bench.data.dispositions import EMBEDDED_SETS, Disposition, Scene
 from simclr_bench.data.images import ImageSet
-from simclr_bench.data.procedural import Scene, draw_families, draw_recipes, render
+from simclr_bench.data.procedural import draw_families, draw_recipes, render
 
 SEED = 20210802  # the paper's date
-
-
-@dataclass(frozen=True)
-class Disposition:
-    """One embedded set: how its classes are related, how many images, how they are shown."""
-
-    name: str
-    families: int
-    members: int  # classes per family
-    spread: float  # distance of relatives, 0 to 1
-    train_per_class: int
-    heldout_per_class: int
-    scene: Scene = field(default_factory=Scene)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.families * self.members
-
-
-EMBEDDED_SETS = {
-    disposition.name: disposition
-    for disposition in (
-        Disposition("cats_vs_dogs", 1, 2, 0.26, 1000, 1000),
-        Disposition("tf_flowers", 1, 5, 0.5, 400, 400),
-        Disposition("dtd", 47, 1, 1.0, 42, 42, Scene(figure=False)),
-        Disposition("cifar_100", 20, 5, 0.6, 20, 20, Scene(shrink=3)),
-        Disposition("food_101", 1, 101, 0.7, 20, 20, Scene(clutter=0.45, light=0.45)),
-    )
-}
 
 
 def class_recipes(name: str) -> Tensor:

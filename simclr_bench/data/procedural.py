@@ -11,13 +11,12 @@ a constant of this module or an argument. A picture is a handful of sines: nothi
 by name, and no real data set is imitated beyond its class count.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from simclr_bench.data.dispositions import Scene
 from simclr_bench.data.randomness import bits, uniform
 
 # Coordinates of a recipe: one outline, then texture and palette of figure and ground.
@@ -37,24 +36,6 @@ NUISANCE = POSE + PHASES + PALETTE_SHIFT + LIGHT + BLOBS * BLOB
 
 # Images per chunk: one plane of 48 x 48 float32 pixels then fits a core's second-level cache.
 CHUNK = 64
-
-
-@dataclass(frozen=True)
-class Scene:
-    """How recipes are shown: the nuisance ranges of one image set."""
-
-    native: int = 48  # side of the picture in pixels
-    shrink: int = 1  # area-averaging factor after rendering: side of the image = native / shrink
-    figure: bool = True  # False: the ground alone, a texture without shape
-    shift: float = 0.3  # position of the figure, fraction of the half side
-    size: tuple[float, float] = (0.45, 0.8)  # radius of the figure, fraction of the half side
-    rotation: float = 0.3  # largest rotation, radians
-    zoom: float = 0.15  # largest relative change of texture frequencies
-    hue: float = 1.8  # largest rotation of the palette about the gray axis, radians
-    light: float = 0.35  # largest relative change of brightness, and largest gradient
-    cast: float = 0.15  # largest relative change of one channel
-    clutter: float = 0.3  # radius of the largest blob, fraction of the half side
-    noise: float = 0.06  # half width of the uniform pixel noise
 
 
 def draw_recipes(n: int, *, seed: int, operation: str) -> Tensor:

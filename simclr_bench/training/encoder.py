@@ -13,30 +13,15 @@ Source: He et al. (arXiv:1512.03385); SimCLR (arXiv:2002.05709), section 4.2, fo
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from simclr_bench.training.recipe import EncoderShape
+
 IMAGE_SIZE = 32
-
-
-@dataclass(frozen=True)
-class EncoderShape:
-    """Widths of the encoder and its projection head."""
-
-    stem: int = 32
-    widths: tuple[int, ...] = (64, 160)
-    strides: tuple[int, ...] = (2, 2)
-    hidden: int = 128
-    projection: int = 64
-
-    @property
-    def features(self) -> int:
-        """Width of the representation."""
-        return self.widths[-1]
 
 
 class ConvNorm(nn.Module):

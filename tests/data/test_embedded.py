@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from simclr_bench.data import embedded
-from simclr_bench.data.embedded import EMBEDDED_SETS
+from simclr_bench.data.dispositions import EMBEDDED_SETS
 
 CLASSES = {"cats_vs_dogs": 2, "tf_flowers": 5, "dtd": 47, "cifar_100": 100, "food_101": 101}
 

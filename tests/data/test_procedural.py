@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
+from simclr_bench.data.dispositions import Scene
 from simclr_bench.data.procedural import (
     CHUNK,
     HARMONICS,
     OUTLINE,
     RECIPE,
-    Scene,
     draw_families,
     draw_recipes,
     render,
