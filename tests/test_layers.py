@@ -33,10 +33,13 @@ WITHOUT_TORCH = (
     "simclr_bench.results.environment",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.experiments.plan",
+    "simclr_bench.experiments.settings",
     "simclr_bench.verdicts.claims",
     "simclr_bench.report.document",
     "simclr_bench.report.terminal",
+    "simclr_bench.report.diff",
     "simclr_bench.cli.main",
+    "simclr_bench.cli.arguments",
     "simclr_bench.cli.catalog",
     "simclr_bench.cli.doctor",
 )

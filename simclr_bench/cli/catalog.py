@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from simclr_bench.cli.output import print_json, print_text
-from simclr_bench.cli.suggest import find
+from simclr_bench.experiments.suggest import find
 from simclr_bench.paper.spec import Above, Beyond, Claim, Equal, Ordered, Table
 from simclr_bench.paper.tables import FIGURE_6, TABLES
 

@@ -22,8 +22,12 @@ from rich.progress import (
 PLAIN_INTERVAL = 10.0
 
 
-def make_progress(stream: TextIO | None = None) -> "LiveProgress | PlainProgress":
-    """The kind of progress that suits a stream; stderr by default."""
+def make_progress(
+    stream: TextIO | None = None, *, quiet: bool = False
+) -> "LiveProgress | PlainProgress | SilentProgress":
+    """The kind of progress that suits a stream, stderr by default; none if `quiet`."""
+    if quiet:
+        return SilentProgress()
     stream = stream or sys.stderr
     return LiveProgress(Console(file=stream)) if stream.isatty() else PlainProgress(stream)
 
@@ -114,3 +118,22 @@ class PlainStage:
         self._progress.say(
             f"{self._description}: {self.done}/{self._total}{note}, about {left:.0f} s left"
         )
+
+
+class SilentProgress:
+    """Nothing at all: errors do not come this way."""
+
+    @contextmanager
+    def stage(self, description: str, total: int) -> Iterator["SilentStage"]:
+        """Opens a stage that nobody sees."""
+        yield SilentStage()
+
+    def say(self, text: str) -> None:
+        """Drops the line."""
+
+
+class SilentStage:
+    """Counts nothing."""
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """Drops the count."""

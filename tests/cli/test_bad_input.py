@@ -34,10 +34,14 @@ REPRODUCE = [sys.executable, "-m", "simclr_bench", "reproduce", "--table", "4"]
         (["reproduec"], ["invalid choice", "reproduce"]),
         ([], ["COMMAND"]),
         (["transfer"], ["--data"]),
+        (["transfer", "--data", "x", "--seeds", "1"], ["--seeds", "two seeds or more"]),
         (["transfer", "--data", "x", "--heldout", "1.5"], ["--heldout", "between 0 and 1"]),
         (["transfer", "--data", "x", "--batch-size", "0"], ["--batch-size", "positive"]),
         (["transfer", "--data", "x", "--split-seed", "-1"], ["--split-seed"]),
-        (["reproduce", "--table", "4", "--fail-on", "all"], ["--fail-on", "fails"]),
+        (
+            ["reproduce", "--table", "4", "--fail-on", "all"],
+            ["--fail-on", "'all'", "different, fails"],
+        ),
     ],
 )
 def test_a_usage_error_is_one_line_and_2(

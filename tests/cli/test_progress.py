@@ -34,3 +34,12 @@ def test_a_terminal_gets_bars() -> None:
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "jobs [dtd]" in text and "2/2" in text and "seed [0]" in text
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = make_progress(quiet=True)
+    silent.say("a notice")
+    with silent.stage("jobs", 2) as stage:
+        stage.advance(1, "seed 0")
+        stage.advance()
+    assert capsys.readouterr() == ("", "")

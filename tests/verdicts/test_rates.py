@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simclr_bench.cli.main import build_parser
+from simclr_bench.experiments.settings import Settings
 from simclr_bench.verdicts.cells import WORDS, decide
 from tests.verdicts.simulation import Setting, draw_ours, draw_printed, simulate
 
@@ -28,7 +28,7 @@ def test_verdicts_are_wrong_no_more_often_than_they_say(setting: Setting) -> Non
 
 
 def default_seeds() -> int:
-    return len(build_parser().parse_args(["reproduce", "--table", "4"]).seeds)
+    return len(Settings().run.seeds)
 
 
 @pytest.mark.parametrize("theirs", [0.25, 0.5, 0.75])

@@ -1,0 +1,63 @@
+"""Every key with its value and origin, where nothing was set the paper's."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from simclr_bench.experiments.settings.sources import BUILT_IN, Resolved
+from simclr_bench.experiments.settings.tree import values_of
+from simclr_bench.paper.tables import TABLES
+
+# The tables that a section speaks of, the one with the paper's own values first.
+TABLES_OF = {"probe": ("4", "1"), "distillation": ("2",)}
+
+# What the paper states; every other value was chosen, and the tables say why.
+STATED = {
+    "probe": ("table 4 of the paper", ("iterations", "learning_rate", "weight_decay")),
+    "distillation": (
+        "table 3 of the paper",
+        tuple(name for row in TABLES["3"].rows.values() for name in row),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One key.
+
+    Attributes:
+        key: Section and key, such as "probe.iterations".
+        value: As JSON has it; None where the table decides.
+        origin: Where it came from.
+    """
+
+    key: str
+    value: Any
+    origin: str
+
+
+def explain(resolved: Resolved) -> list[Line]:
+    """Every key, in the order of the sections."""
+    return [
+        _from_paper(key)
+        if value is None and key.partition(".")[0] in TABLES_OF
+        else Line(key, _as_json(value), resolved.origins[key])
+        for key, value in values_of(resolved.settings).items()
+    ]
+
+
+def _from_paper(key: str) -> Line:
+    section, _, name = key.partition(".")
+    tables = [TABLES[number] for number in TABLES_OF[section]]
+    value = _as_json(asdict(tables[0].base).get(name))
+    where, names = STATED[section]
+    if name in names:
+        return Line(key, value, where)
+    reasons = [table.choices[name] for table in tables if name in table.choices]
+    # The last: table 4 has no use for what table 1 needs chosen, such as the color strength.
+    return Line(key, value, f"chosen: {reasons[-1]}" if reasons else BUILT_IN)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, range):
+        return f"{value.start}:{value.stop}"
+    return list(value) if isinstance(value, tuple) else value
