@@ -1,171 +1,92 @@
-"""Batched augmentation: one draw per image, one pair of small matrix products per resize.
+"""Views of images for training and evaluation, one draw per image.
 
     crop     the law of TensorFlow's sample_distorted_bounding_box, as SimCLR calls it
-    resize   out[b, c] = rows[b] @ image[b, c] @ columns[b], with separable kernel weights that hold
-             the crop: outside its box they are zero, so different crops share a batch
     flip     left to right, p = 0.5
-    color    jitter (p = 0.8) then grayscale (p = 0.2), pretraining only
+    color    jitter (p = 0.8) then grayscale (p = 0.2)
 
-The kernel is Keys' cubic (A = -0.5) with half-pixel centers; taps that fall outside the crop are
-dropped and the rest renormalized, as in the official TF2 code. Unlike it the kernel widens when
-the image shrinks (antialiasing): at 32 pixels a photograph shrinks tenfold and more. Results are
-clamped to [0, 1]. Another kernel is another function of the type `WeightBuilder`.
+They are applied in this order, as in the official code, and drawn by operations with names of their
+own: an image has the same crop in the same epoch of the same seed whatever else is on. Without a
+crop a view shows what its framing says: the evaluation's central square, or the whole image.
 
 Source: google-research/simclr, data_util.py; SimCLR (arXiv:2002.05709), Appendix A.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from simclr_bench.data.color import color_distortion
 from simclr_bench.data.crops import AREA_RANGE, MIN_COVERAGE, sample_crop_boxes
 from simclr_bench.data.randomness import Index, uniform
+from simclr_bench.data.resample import Images, image_sizes, resample
 
-Images = Sequence[Tensor] | Tensor
-WeightBuilder = Callable[[Tensor, Tensor, int, int], Tensor]
-
+AUGMENTATIONS = ("crop", "flip", "color")
 CENTER_FRACTION = 0.875
 
 
-def bicubic_weights(start: Tensor, length: Tensor, size: int, extent: int) -> Tensor:
-    """Weights that resample a segment of each line to `size` points.
+def center_boxes(heights: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The central square of 0.875 of the shorter side.
 
     Args:
-        start: First pixel of the segment. [B]
-        length: Pixels in the segment. [B]
-        size: Points wanted.
-        extent: Pixels in a line.
+        heights: Image heights in pixels. [B]
+        widths: Image widths in pixels. [B]
 
     Returns:
-        Weights; each row sums to 1 and is zero outside its segment. [B, size, extent]
+        Top, left, height and width in pixels. [B, 4]
 
-    Source: Keys, "Cubic convolution interpolation", 1981, with A = -0.5.
+    Source: google-research/simclr, data_util.py, center_crop.
     """
-    scale = length.float() / size
-    center = (torch.arange(size) + 0.5) * scale[:, None]  # [B, size], within the segment
-    pixel = torch.arange(extent) - start[:, None]  # [B, extent], within the segment
-    inside = (pixel >= 0) & (pixel < length[:, None])
-    distance = (pixel[:, None, :] + 0.5).sub(center[:, :, None]).abs_()
-    distance /= scale.clamp(min=1.0)[:, None, None]
-    weights = _keys_cubic(distance) * inside[:, None, :]
-    return weights / weights.sum(dim=2, keepdim=True)
+    side = np.rint(CENTER_FRACTION * np.minimum(heights, widths)).astype(np.int64)
+    top, left = (heights - side + 1) // 2, (widths - side + 1) // 2
+    return np.stack([top, left, side, side], axis=1)
 
 
-def _keys_cubic(x: Tensor) -> Tensor:
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros(())))
-
-
-def resample(
-    images: Images,
-    boxes: NDArray[np.int64],
-    size: int,
-    *,
-    mirrored: NDArray[np.bool_] | None = None,
-    weights: WeightBuilder = bicubic_weights,
-) -> Tensor:
-    """Cut a box out of each image and resize it to a square.
+def whole_boxes(heights: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The whole image, whose aspect a square view does not keep.
 
     Args:
-        images: uint8 images of any sizes. B of [3, H, W], or [B, 3, H, W]
-        boxes: Top, left, height and width in pixels. [B, 4]
-        size: Side of the square in pixels.
-        mirrored: Which results to flip left to right; none by default. [B]
-        weights: The resampling kernel.
+        heights: Image heights in pixels. [B]
+        widths: Image widths in pixels. [B]
 
     Returns:
-        float32 images in [0, 1]. [B, 3, size, size]
+        Top, left, height and width in pixels. [B, 4]
     """
-    if not len(images):
-        raise ValueError("resample: images must hold at least one image, got none")
-    if isinstance(images, Tensor):
-        return _resample_stack(images, boxes, size, mirrored, weights)
-    # Images of one size share the products. Nothing is padded to the size of a neighbor: one very
-    # wide and one very tall image would make every image in the batch both.
-    views = torch.empty(len(images), 3, size, size)
-    for members in _members_by_size(images):
-        views[members] = _resample_stack(
-            torch.stack([images[member] for member in members]),
-            boxes[members],
-            size,
-            None if mirrored is None else mirrored[members],
-            weights,
-        )
-    return views
+    return np.stack([0 * heights, 0 * widths, heights, widths], axis=1)
 
 
-def _resample_stack(
-    images: Tensor,
-    boxes: NDArray[np.int64],
-    size: int,
-    mirrored: NDArray[np.bool_] | None,
-    weights: WeightBuilder,
-) -> Tensor:
-    count, _, height, width = images.shape
-    top, left, box_height, box_width = torch.from_numpy(boxes).unbind(dim=1)
-    rows = weights(top, box_height, size, height)
-    columns = weights(left, box_width, size, width)
-    if mirrored is not None:
-        flip = torch.from_numpy(mirrored)[:, None, None]
-        columns = torch.where(flip, columns.flip(1), columns)
-    pixels = images.float().reshape(count, 3 * height, width)
-    narrow = torch.bmm(pixels, columns.transpose(1, 2))  # [B, 3H, size]
-    narrow = narrow.reshape(count, 3, height, size)
-    return torch.matmul(rows[:, None], narrow).mul_(1 / 255).clamp_(0, 1)
+FRAMINGS = {"center": center_boxes, "whole": whole_boxes}
 
 
-def _members_by_size(images: Sequence[Tensor]) -> list[list[int]]:
-    members: dict[torch.Size, list[int]] = {}
-    for position, image in enumerate(images):
-        members.setdefault(image.shape, []).append(position)
-    return list(members.values())
-
-
-def _sizes(images: Images) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if isinstance(images, Tensor):
-        height, width = images.shape[2:]
-        return np.full(len(images), height), np.full(len(images), width)
-    sides = np.array([image.shape[1:] for image in images], dtype=np.int64)
-    return sides[:, 0], sides[:, 1]
-
-
-def center_view(images: Images, *, size: int, weights: WeightBuilder = bicubic_weights) -> Tensor:
+def center_view(images: Images, *, size: int) -> Tensor:
     """The evaluation view: a central square of 0.875 of the shorter side, resized.
 
     Args:
         images: uint8 images of any sizes. B of [3, H, W], or [B, 3, H, W]
         size: Side of the result in pixels.
-        weights: The resampling kernel.
 
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
-
-    Source: google-research/simclr, data_util.py, center_crop.
     """
-    heights, widths = _sizes(images)
-    side = np.rint(CENTER_FRACTION * np.minimum(heights, widths)).astype(np.int64)
-    top, left = (heights - side + 1) // 2, (widths - side + 1) // 2
-    return resample(images, np.stack([top, left, side, side], axis=1), size, weights=weights)
+    return resample(images, center_boxes(*image_sizes(images)), size)
 
 
-def crop_and_flip(
+def training_views(
     images: Images,
     index: Index,
     *,
     seed: int,
     epoch: int,
     size: int,
+    augment: Sequence[str],
+    framing: str = "center",
+    color_strength: float = 0.3,
     operation: str = "crop and flip",
     area_range: tuple[float, float] = AREA_RANGE,
     min_coverage: float = MIN_COVERAGE,
-    weights: WeightBuilder = bicubic_weights,
 ) -> Tensor:
-    """The training view: a random crop, resized, flipped half of the time.
+    """The training views of a batch under any of the augmentations.
 
     Args:
         images: The batch, uint8, of any sizes. B of [3, H, W], or [B, 3, H, W]
@@ -173,27 +94,71 @@ def crop_and_flip(
         seed: Seed of the run.
         epoch: Pass over the data.
         size: Side of the result in pixels.
-        operation: Name of the draw.
+        augment: Which of `AUGMENTATIONS` are on; their order here means nothing.
+        framing: What a view without a crop shows, a key of `FRAMINGS`.
+        color_strength: Jitter strength s (0.3 in the official notebooks).
+        operation: Name of the draws.
         area_range: Smallest and largest crop, as fractions of the image's area.
         min_coverage: Least fraction of the image that a crop must cover.
-        weights: The resampling kernel.
+
+    Returns:
+        float32 images in [0, 1]. [B, 3, size, size]
+
+    Raises:
+        ValueError: An augmentation or the framing is unknown.
+    """
+    if unknown := [name for name in augment if name not in AUGMENTATIONS]:
+        wanted = ", ".join(AUGMENTATIONS)
+        raise ValueError(f"training_views: augment must be of {wanted}, got {', '.join(unknown)}")
+    if framing not in FRAMINGS:
+        wanted = ", ".join(FRAMINGS)
+        raise ValueError(f"training_views: framing must be one of {wanted}, got {framing}")
+    heights, widths = image_sizes(images)
+    if "crop" in augment:
+        boxes = sample_crop_boxes(
+            heights,
+            widths,
+            index,
+            seed=seed,
+            epoch=epoch,
+            operation=f"{operation}: crop",
+            area_range=area_range,
+            min_coverage=min_coverage,
+        )
+    else:
+        boxes = FRAMINGS[framing](heights, widths)
+    mirrored = None
+    if "flip" in augment:
+        mirrored = uniform(seed, epoch, index, f"{operation}: flip", 1)[:, 0] < 0.5
+    views = resample(images, boxes, size, mirrored=mirrored)
+    if "color" in augment:
+        views = color_distortion(
+            views,
+            index,
+            seed=seed,
+            epoch=epoch,
+            strength=color_strength,
+            operation=f"{operation}: color",
+        )
+    return views
+
+
+def crop_and_flip(images: Images, index: Index, *, seed: int, epoch: int, size: int) -> Tensor:
+    """The notebook's training view: a random crop, resized, flipped half of the time.
+
+    Args:
+        images: The batch, uint8, of any sizes. B of [3, H, W], or [B, 3, H, W]
+        index: Position of each of these images in its data set. [B]
+        seed: Seed of the run.
+        epoch: Pass over the data.
+        size: Side of the result in pixels.
 
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
     """
-    heights, widths = _sizes(images)
-    boxes = sample_crop_boxes(
-        heights,
-        widths,
-        index,
-        seed=seed,
-        epoch=epoch,
-        operation=f"{operation}: crop",
-        area_range=area_range,
-        min_coverage=min_coverage,
+    return training_views(
+        images, index, seed=seed, epoch=epoch, size=size, augment=("crop", "flip")
     )
-    mirrored = uniform(seed, epoch, index, f"{operation}: flip", 1)[:, 0] < 0.5
-    return resample(images, boxes, size, mirrored=mirrored, weights=weights)
 
 
 def simclr_views(
@@ -227,19 +192,19 @@ def simclr_views(
     Source: SimCLR (arXiv:2002.05709), Appendices A and B.9.
     """
 
-    def view(name: str) -> Tensor:
-        cropped = crop_and_flip(
+    first, second = (
+        training_views(
             images,
             index,
             seed=seed,
             epoch=epoch,
             size=size,
+            augment=AUGMENTATIONS,
+            color_strength=strength,
             operation=name,
             area_range=area_range,
             min_coverage=min_coverage,
         )
-        return color_distortion(
-            cropped, index, seed=seed, epoch=epoch, strength=strength, operation=f"{name}: color"
-        )
-
-    return view("first view"), view("second view")
+        for name in ("first view", "second view")
+    )
+    return first, second

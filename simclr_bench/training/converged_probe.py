@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simclr_bench.data.randomness import uniform
+from simclr_bench.data.randomness import Index, uniform
 
 PENALTY = 0.01
 FRACTION = 0.8
@@ -39,12 +39,51 @@ class LogisticFit:
     gap: float  # upper bound on f - min f, nats
 
 
-def converged_probe(
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a converged probe makes of the held-out images."""
+
+    predicted: Tensor  # top-1 labels, int64 [m]
+    gap: float  # upper bound on f - min f of the fit, nats
+
+
+def fit_probe(
     train: tuple[Tensor, Tensor],
-    heldout: tuple[Tensor, Tensor],
+    heldout: Tensor,
+    classes: int,
     *,
-    seeds: Sequence[int],
+    seed: int,
+    index: Index | None = None,
     penalty: float = PENALTY,
+    fraction: float = FRACTION,
+) -> ProbeResult:
+    """A seed's probe, trained to convergence and applied to the held-out images.
+
+    Args:
+        train: Features, and labels 0 .. classes - 1. [n, F] and [n]
+        heldout: Features. [m, F]
+        classes: Number of classes.
+        seed: Draws the stratified share of the training images.
+        index: Position of each training image in its data set; 0 .. n - 1 by default. [n]
+        penalty: lambda, > 0.
+        fraction: That share.
+
+    Returns:
+        Predictions, and how far from its minimum the fit may be.
+
+    Raises:
+        RuntimeError: The fit did not converge.
+    """
+    features, labels = train
+    # By all training images, not by the seed's share of them.
+    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+    kept = torch.from_numpy(stratified_subset(labels.numpy(), fraction, seed, index))
+    fit = fit_logistic_regression(((features - mean) / std)[kept], labels[kept], classes, penalty)
+    return ProbeResult(predict(fit, (heldout - mean) / std), fit.gap)
+
+
+def converged_probe(
+    train: tuple[Tensor, Tensor], heldout: tuple[Tensor, Tensor], *, seeds: Sequence[int]
 ) -> tuple[float, ...]:
     """Held-out top-1 of a converged linear probe, per seed.
 
@@ -52,7 +91,6 @@ def converged_probe(
         train: Features and labels. [n, F] and [n]
         heldout: Features and labels. [m, F] and [m]
         seeds: Each draws a stratified 80 % of the training images.
-        penalty: lambda, > 0.
 
     Returns:
         Fraction of held-out images classified correctly, for each seed.
@@ -60,31 +98,27 @@ def converged_probe(
     Raises:
         RuntimeError: A fit did not converge.
     """
-    features, labels = train
-    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
-    features, heldout_features = (features - mean) / std, (heldout[0] - mean) / std
-    classes = int(labels.max()) + 1
-    accuracies = []
-    for seed in seeds:
-        kept = torch.from_numpy(stratified_subset(labels.numpy(), FRACTION, seed))
-        fit = fit_logistic_regression(features[kept], labels[kept], classes, penalty)
-        predicted = predict(fit, heldout_features)
-        accuracies.append((predicted == heldout[1]).double().mean().item())
-    return tuple(accuracies)
+    classes = int(train[1].max()) + 1
+    results = (fit_probe(train, heldout[0], classes, seed=seed) for seed in seeds)
+    return tuple((result.predicted == heldout[1]).double().mean().item() for result in results)
 
 
-def stratified_subset(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
+def stratified_subset(
+    labels: NDArray[np.int64], fraction: float, seed: int, index: Index | None = None
+) -> NDArray[np.int64]:
     """Positions of a random share of each class, in ascending order.
 
     Args:
         labels: Class of each image. [n]
         fraction: Share of each class, rounded to the nearest image, at least one.
         seed: Seed of the draw.
+        index: Position of each image in its data set; 0 .. n - 1 by default. [n]
 
     Returns:
-        Positions. [about fraction * n]
+        Positions in `labels`. [about fraction * n]
     """
-    draws = uniform(seed, 0, range(len(labels)), "converged probe: subset", 1)[:, 0]
+    index = range(len(labels)) if index is None else index
+    draws = uniform(seed, 0, index, "converged probe: subset", 1)[:, 0]
     kept = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

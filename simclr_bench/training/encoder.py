@@ -12,7 +12,8 @@ Source: He et al. (arXiv:1512.03385); SimCLR (arXiv:2002.05709), section 4.2, fo
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from simclr_bench.training.recipe import EncoderShape
 
 IMAGE_SIZE = 32
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class ConvNorm(nn.Module):
@@ -100,26 +103,28 @@ class ProjectionHead(nn.Module):
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
-    """He initialization of every convolution and linear layer, in place.
+    """He initialization of every convolution and linear layer, biases zero, in place.
 
     Args:
-        module: Network without biases outside its batch norms.
+        module: The network.
         generator: Source of the draws.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     _use_channels_last(module)
 
 
-def freeze(encoder: Encoder) -> Encoder:
+def freeze(encoder: Network) -> Network:
     """A copy for inference: evaluation mode, batch norms folded into convolutions, no gradients.
 
     Args:
-        encoder: Trained or initialized encoder; not modified.
+        encoder: Trained or initialized network; not modified.
 
     Returns:
-        An encoder with the same outputs up to rounding.
+        A network with the same outputs up to rounding.
     """
     frozen = copy.deepcopy(encoder).eval().requires_grad_(False)
     for layer in frozen.modules():
@@ -129,7 +134,7 @@ def freeze(encoder: Encoder) -> Encoder:
     return frozen
 
 
-def represent(frozen: Encoder, batches: Iterable[Tensor]) -> Tensor:
+def represent(frozen: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> Tensor:
     """Representations of a stream of views.
 
     Args:

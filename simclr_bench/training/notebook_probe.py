@@ -55,6 +55,7 @@ class HeadHistory:
     Attributes:
         weight: W after the last update. [F, C]
         bias: b after the last update. [C]
+        predicted: Top-1 label of each image of the stream, before its batch's update. [T]
         correct: Images of each batch whose top-1 label was right. [iterations]
         sizes: Images in each batch. [iterations]
         losses: Mean cross-entropy of each batch, in nats. [iterations]
@@ -62,6 +63,7 @@ class HeadHistory:
 
     weight: Tensor
     bias: Tensor
+    predicted: Tensor
     correct: tuple[int, ...]
     sizes: tuple[int, ...]
     losses: tuple[float, ...]
@@ -109,13 +111,13 @@ def train_head(
         The head and its history.
 
     Raises:
-        FloatingPointError: The loss of a batch is not finite.
+        FloatingPointError: The loss of a batch, or the head of after the last, is not finite.
     """
     width = features.shape[1]
     weight = glorot_uniform(width, classes, settings.seed)
     bias = torch.zeros(classes)
     velocity_w, velocity_b = torch.zeros_like(weight), torch.zeros_like(bias)
-    correct, sizes, losses = [], [], []
+    predicted, correct, sizes, losses = [], [], [], []
     for step in range(settings.iterations):
         batch = slice(step * settings.batch_size, (step + 1) * settings.batch_size)
         x, y = features[batch], labels[batch]
@@ -125,7 +127,8 @@ def train_head(
         loss = F.cross_entropy(logits, y).item()
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss} at iteration {step + 1}")
-        correct.append(int((logits.argmax(1) == y).sum()))
+        predicted.append(logits.argmax(1))
+        correct.append(int((predicted[-1] == y).sum()))
         sizes.append(len(x))
         losses.append(loss)
         if on_batch is not None:
@@ -136,11 +139,21 @@ def train_head(
         velocity_b.mul_(settings.momentum).add_(slope.sum(0))
         weight -= settings.learning_rate * velocity_w
         bias -= settings.learning_rate * velocity_b
-    return HeadHistory(weight, bias, tuple(correct), tuple(sizes), tuple(losses))
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        raise FloatingPointError(f"the head is no longer finite after iteration {len(losses)}")
+    return HeadHistory(
+        weight, bias, torch.cat(predicted), tuple(correct), tuple(sizes), tuple(losses)
+    )
 
 
-def glorot_uniform(fan_in: int, fan_out: int, seed: int) -> Tensor:
+def glorot_uniform(fan_in: int, fan_out: int, seed: int, operation: str = "head") -> Tensor:
     """Keras' default kernel initializer: uniform within ±sqrt(6 / (fan_in + fan_out)).
+
+    Args:
+        fan_in: Inputs.
+        fan_out: Outputs.
+        seed: Seed of the run.
+        operation: Name of the draw.
 
     Returns:
         float32. [fan_in, fan_out]
@@ -148,8 +161,21 @@ def glorot_uniform(fan_in: int, fan_out: int, seed: int) -> Tensor:
     Source: Glorot and Bengio, AISTATS 2010, Eq. 16.
     """
     limit = math.sqrt(6 / (fan_in + fan_out))
-    draws = uniform(seed, 0, range(fan_in), "head", fan_out)
+    draws = uniform(seed, 0, range(fan_in), operation, fan_out)
     return torch.from_numpy((2 * draws - 1) * limit).float()
+
+
+def predict(head: HeadHistory, features: Tensor) -> Tensor:
+    """Top-1 labels under the trained head.
+
+    Args:
+        head: A trained head.
+        features: [n, F]
+
+    Returns:
+        Labels. [n]
+    """
+    return torch.addmm(head.bias, features, head.weight).argmax(1)
 
 
 def count_correct(head: HeadHistory, features: Tensor, labels: Tensor) -> int:
@@ -160,4 +186,4 @@ def count_correct(head: HeadHistory, features: Tensor, labels: Tensor) -> int:
         features: [n, F]
         labels: [n]
     """
-    return int((torch.addmm(head.bias, features, head.weight).argmax(1) == labels).sum())
+    return int((predict(head, features) == labels).sum())

@@ -11,7 +11,6 @@ Source: SimCLR (arXiv:2002.05709), Algorithm 1 and Appendix B.9.
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from simclr_bench.training.encoder import (
     ProjectionHead,
     initialize,
 )
+from simclr_bench.training.optimization import adamw, fixed_threads, warmup_cosine
 from simclr_bench.training.recipe import PretrainRecipe
 
 Progress = Callable[[int, int, float], None]
@@ -54,10 +54,15 @@ def pretrain(
         FloatingPointError: The loss stopped being finite.
     """
     _check(recipe, images)
-    with _threads(recipe.threads):
+    with fixed_threads(recipe.threads):
         encoder, head = _initial(recipe)
         network = nn.Sequential(encoder, head).train()
-        optimizer = _optimizer(network, recipe)
+        optimizer = adamw(
+            network,
+            learning_rate=recipe.learning_rate,
+            betas=recipe.betas,
+            weight_decay=recipe.weight_decay,
+        )
         for step, (first, second) in enumerate(_batches(recipe, images)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step)
@@ -88,7 +93,7 @@ def untrained(recipe: PretrainRecipe, images: Tensor) -> Encoder:
         An encoder that has seen the images but taken no step.
     """
     _check(recipe, images)
-    with _threads(recipe.threads), torch.no_grad():
+    with fixed_threads(recipe.threads), torch.no_grad():
         encoder, _ = _initial(recipe)
         norms = [layer for layer in encoder.modules() if isinstance(layer, nn.BatchNorm2d)]
         for norm in norms:
@@ -113,11 +118,12 @@ def learning_rate(recipe: PretrainRecipe, step: int) -> float:
     Returns:
         The learning rate.
     """
-    warmup = recipe.warmup_epochs * (recipe.pool // recipe.batch_size)
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / (warmup + 1)
-    done = (step - warmup) / (recipe.steps - warmup)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return warmup_cosine(
+        step,
+        steps=recipe.steps,
+        warmup=recipe.warmup_epochs * (recipe.pool // recipe.batch_size),
+        peak=recipe.learning_rate,
+    )
 
 
 def _initial(recipe: PretrainRecipe) -> tuple[Encoder, ProjectionHead]:
@@ -126,19 +132,6 @@ def _initial(recipe: PretrainRecipe) -> tuple[Encoder, ProjectionHead]:
     for part in (encoder, head):
         initialize(part, generator)
     return encoder, head
-
-
-def _optimizer(network: nn.Module, recipe: PretrainRecipe) -> torch.optim.AdamW:
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    norms = [parameter for parameter in network.parameters() if parameter.ndim == 1]
-    return torch.optim.AdamW(
-        [
-            {"params": weights, "weight_decay": recipe.weight_decay},
-            {"params": norms, "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        betas=recipe.betas,
-    )
 
 
 def _batches(recipe: PretrainRecipe, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -167,13 +160,3 @@ def _check(recipe: PretrainRecipe, images: Tensor) -> None:
         raise ValueError(
             f"pretrain: batch_size must be in 2 .. {recipe.pool}, got {recipe.batch_size}"
         )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

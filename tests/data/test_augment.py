@@ -1,28 +1,26 @@
-"""Crops follow the stated law, resampling the stated kernel, and images never affect each other."""
+"""Views follow the stated laws and order, and images never affect each other."""
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
+import torchvision.transforms.v2.functional as torchvision
 
 from simclr_bench.data.augment import (
-    bicubic_weights,
+    AUGMENTATIONS,
     center_view,
     crop_and_flip,
-    resample,
     simclr_views,
+    training_views,
 )
+from simclr_bench.data.color import color_distortion
 from simclr_bench.data.crops import sample_crop_boxes
 from simclr_bench.data.randomness import uniform
+from simclr_bench.data.resample import resample
 
 
 def random_images(*shape: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-
-def whole(images: torch.Tensor) -> np.ndarray:
-    return np.tile([0, 0, *images.shape[2:]], (len(images), 1))
 
 
 # Mean and median area, least area, mean aspect of TensorFlow's sampler with SimCLR's arguments,
@@ -107,30 +105,6 @@ def test_a_stacked_tensor_and_a_list_give_the_same_views():
     assert torch.equal(stacked, listed)
 
 
-def test_the_whole_image_at_its_own_size_is_reproduced():
-    images = random_images(3, 3, 24, 24)
-    result = resample(images, whole(images), 24)
-    torch.testing.assert_close(result, images.float() / 255, rtol=0, atol=1e-6)
-
-
-def test_a_crop_at_its_own_size_is_a_slice():
-    images = random_images(2, 3, 24, 30)
-    boxes = np.array([[3, 5, 16, 16], [8, 14, 16, 16]])
-    result = resample(images, boxes, 16)
-    expected = torch.stack([images[0, :, 3:19, 5:21], images[1, :, 8:24, 14:30]]).float() / 255
-    torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
-
-
-def test_a_flip_mirrors_left_and_right_only():
-    images = random_images(2, 3, 24, 24)
-    boxes = np.array([[3, 5, 16, 12], [3, 5, 16, 12]])
-    plain = resample(images, boxes, 8)
-    flipped = resample(images, boxes, 8, mirrored=np.array([True, False]))
-    assert torch.equal(flipped[1], plain[1])
-    torch.testing.assert_close(flipped[0], plain[0].flip(2), rtol=0, atol=1e-6)
-    assert not torch.allclose(flipped[0], plain[0], atol=0.1)
-
-
 def test_half_of_the_images_are_flipped():
     # Every line of the image rises from left to right, so the sign of the slope tells the flip.
     ramp = torch.arange(0, 240, 10, dtype=torch.uint8).expand(3, 24, 24)
@@ -139,41 +113,6 @@ def test_half_of_the_images_are_flipped():
     assert abs(flipped.float().mean().item() - 0.5) < 4 * 0.5 / 2000**0.5
     drawn = uniform(0, 0, range(2000), "crop and flip: flip", 1)[:, 0] < 0.5
     assert flipped.tolist() == drawn.tolist()
-
-
-def test_weights_sum_to_one_and_stay_in_the_segment():
-    start, length = torch.tensor([0, 3, 9]), torch.tensor([12, 2, 1])
-    weights = bicubic_weights(start, length, 8, 12)
-    torch.testing.assert_close(weights.sum(dim=2), torch.ones(3, 8))
-    for row, begin, count in zip(weights, start.tolist(), length.tolist(), strict=True):
-        outside = torch.ones(12, dtype=torch.bool)
-        outside[begin : begin + count] = False
-        assert (row[:, outside] == 0).all()
-
-
-def test_doubling_uses_keys_cubic_at_quarter_pixels():
-    # Output 4 of a doubling sits at pixel center 1.75: distances 1.75, .75, .25, 1.25 by hand.
-    weights = bicubic_weights(torch.tensor([0]), torch.tensor([8]), 16, 8)[0, 4]
-    by_hand = {0: -0.0234375, 1: 0.2265625, 2: 0.8671875, 3: -0.0703125}
-    expected = torch.tensor([by_hand.get(pixel, 0.0) for pixel in range(8)])
-    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-7)
-
-
-@pytest.mark.parametrize("size", [8, 10, 16])
-def test_shrinking_agrees_with_torchs_antialiased_bicubic(size):
-    # Smooth, so that nothing is clamped; torch's antialiased kernel is Keys' cubic of A = -0.5.
-    axis = torch.linspace(0, 3, 32)
-    image = (127 + 60 * torch.sin(axis)[:, None] * torch.cos(2 * axis)).to(torch.uint8)
-    images = image.expand(1, 3, 32, 32)
-    ours = resample(images, whole(images), size)
-    torchs = F.interpolate(images.float() / 255, (size, size), mode="bicubic", antialias=True)
-    torch.testing.assert_close(ours, torchs, rtol=0, atol=1e-5)
-
-
-def test_results_are_clamped_to_the_unit_interval():
-    images = (random_images(4, 3, 8, 8) > 127).to(torch.uint8) * 255
-    result = resample(images, whole(images), 32)
-    assert result.min() == 0 and result.max() == 1 and result.dtype == torch.float32
 
 
 def test_center_view_takes_the_central_seven_eighths_of_the_shorter_side():
@@ -194,6 +133,126 @@ def test_a_view_changes_with_epoch_seed_and_side():
     assert all(not torch.equal(views[i], views[j]) for i in range(6) for j in range(i))
 
 
-def test_no_images_are_refused():
-    with pytest.raises(ValueError, match="resample: images must hold at least one image"):
-        resample([], np.zeros((0, 4), dtype=np.int64), 8)
+SUBSETS = [
+    [name for bit, name in enumerate(AUGMENTATIONS) if number >> bit & 1] for number in range(8)
+]
+
+
+def crop_boxes(images: torch.Tensor, *, seed: int, epoch: int, **limits) -> np.ndarray:
+    """The boxes that the default operation draws."""
+    heights, widths = (np.full(len(images), side) for side in images.shape[2:])
+    return sample_crop_boxes(
+        heights,
+        widths,
+        range(len(images)),
+        seed=seed,
+        epoch=epoch,
+        operation="crop and flip: crop",
+        **limits,
+    )
+
+
+@pytest.mark.parametrize("augment", SUBSETS, ids="+".join)
+def test_each_augmentation_draws_the_same_whatever_else_is_on(augment):
+    images = random_images(40, 3, 30, 36)
+    where = {"seed": 5, "epoch": 3}
+    views = training_views(
+        images, range(40), size=16, augment=augment, framing="whole", color_strength=0.5, **where
+    )
+    boxes = crop_boxes(images, **where) if "crop" in augment else np.tile([0, 0, 30, 36], (40, 1))
+    expected = resample(images, boxes, 16)
+    if "flip" in augment:
+        mirrored = uniform(5, 3, range(40), "crop and flip: flip", 1)[:, 0] < 0.5
+        assert 5 < mirrored.sum() < 35
+        expected[torch.from_numpy(mirrored)] = expected[torch.from_numpy(mirrored)].flip(3)
+    if "color" in augment:
+        expected = color_distortion(
+            expected, range(40), strength=0.5, operation="crop and flip: color", **where
+        )
+    torch.testing.assert_close(views, expected, rtol=0, atol=1e-5)
+
+
+def test_the_order_of_the_names_means_nothing():
+    images = random_images(8, 3, 20, 24)
+    there, back = (
+        training_views(images, range(8), seed=0, epoch=0, size=16, augment=names)
+        for names in (AUGMENTATIONS, AUGMENTATIONS[::-1])
+    )
+    assert torch.equal(there, back)
+
+
+def test_crop_and_flip_are_the_views_of_these_two():
+    images = random_images(8, 3, 20, 24)
+    arguments = {"seed": 2, "epoch": 1, "size": 16}
+    ours = training_views(images, range(8), augment=["crop", "flip"], **arguments)
+    assert torch.equal(ours, crop_and_flip(images, range(8), **arguments))
+
+
+def test_the_crop_comes_before_the_flip():
+    # Values grow from left to right, so a view's mean tells which columns it shows.
+    ramp = torch.arange(0, 240, 5, dtype=torch.uint8).expand(60, 3, 48, 48)
+    views = training_views(ramp, range(60), seed=0, epoch=0, size=8, augment=["crop", "flip"])
+    _, left, _, width = crop_boxes(ramp, seed=0, epoch=0).T
+    middle = left + (width - 1) / 2
+    mirrored = views[:, 0, 0, 0].gt(views[:, 0, 0, -1]).numpy()
+    # What would be shown if the image were mirrored first is elsewhere.
+    assert (np.abs(47 - 2 * middle[mirrored]) > 4).sum() > 10
+    np.testing.assert_allclose(views.mean(dim=(1, 2, 3)) * 51, middle, atol=0.1)
+
+
+def test_the_crop_comes_before_the_color():
+    # Black on the left, gray on the right. A crop of the right alone is constant: contrast has
+    # nothing to turn about, gray has no hue and no saturation, and what is left is brightness.
+    # Before the crop, contrast would turn about the whole image's mean.
+    images = torch.zeros(300, 3, 40, 40, dtype=torch.uint8)
+    images[..., 20:] = 128
+    limits = {"area_range": (0.1, 0.2)}
+    views = training_views(
+        images, range(300), seed=0, epoch=0, size=8, augment=["crop", "color"], **limits
+    )
+    draws = uniform(0, 0, range(300), "crop and flip: color", 10)
+    right = (crop_boxes(images, seed=0, epoch=0, **limits)[:, 1] >= 20) & (draws[:, 0] < 0.8)
+    assert right.sum() > 40
+    shown = views[torch.from_numpy(right)]
+    gain = 1 + 0.24 * (2 * draws[right, 5] - 1)
+    expected = torch.from_numpy(128 / 255 * gain).float()[:, None, None, None].expand_as(shown)
+    torch.testing.assert_close(shown, expected, rtol=2e-4, atol=0)  # luma's weights sum to .9999
+
+
+def test_without_a_crop_the_framing_decides():
+    images = random_images(3, 3, 32, 20)
+    arguments = {"seed": 0, "epoch": 0, "size": 16, "augment": []}
+    center = training_views(images, range(3), **arguments)
+    assert torch.equal(center, center_view(images, size=16))
+    whole = training_views(images, range(3), framing="whole", **arguments)
+    assert torch.equal(whole, resample(images, np.tile([0, 0, 32, 20], (3, 1)), 16))
+    cropped = [
+        training_views(images, range(3), framing=framing, **{**arguments, "augment": ["crop"]})
+        for framing in ("center", "whole")
+    ]
+    assert torch.equal(*cropped)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"augment": ["crop", "blur"]}, "augment must be of crop, flip, color, got blur"),
+        ({"augment": [], "framing": "left"}, "framing must be one of center, whole, got left"),
+    ],
+)
+def test_unknown_choices_are_refused(choice, message):
+    with pytest.raises(ValueError, match=f"training_views: {message}"):
+        training_views(random_images(1, 3, 8, 8), [0], seed=0, epoch=0, size=8, **choice)
+
+
+def test_flips_are_torchvisions():
+    images = random_images(20, 3, 16, 16)
+    plain, flipped = (
+        training_views(images, range(20), seed=0, epoch=0, size=16, augment=names, framing="whole")
+        for names in ([], ["flip"])
+    )
+    mirrored = [not torch.equal(*pair) for pair in zip(plain, flipped, strict=True)]
+    assert 3 < sum(mirrored) < 17
+    for position in np.flatnonzero(mirrored):
+        expected = torchvision.horizontal_flip(plain[position])
+        torch.testing.assert_close(flipped[position], expected, rtol=0, atol=1e-6)

@@ -5,6 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 import torch
+import torchvision.transforms.v2.functional as torchvision
 from scipy import stats
 
 from simclr_bench.data import color
@@ -79,7 +80,7 @@ def test_a_fifth_of_gray_and_a_fifth_of_unjittered_images_come_out():
     assert abs(same.float().mean().item() - 0.2 * 0.8) < 4 * error
 
 
-@pytest.mark.parametrize("strength", [0.5, 1.5])
+@pytest.mark.parametrize("strength", [0.3, 0.5, 1.5])
 def test_factors_are_uniform_over_the_stated_ranges_and_the_order_is_random(strength, monkeypatch):
     seen = {name: [] for name in ("brightness", "contrast", "saturation", "hue")}
 
@@ -133,3 +134,70 @@ def test_distortion_depends_on_the_image_and_not_on_the_batch():
     order = [29, 3, 11]
     apart = color_distortion(images[order], order, seed=0, epoch=0, strength=0.5)
     torch.testing.assert_close(apart, together[order], rtol=0, atol=1e-6)
+
+
+# Per image, torchvision's law is SimCLR's for these; its contrast turns about the gray mean and its
+# saturation blends with gray, which are other laws.
+@pytest.mark.parametrize("factor", [0.76, 0.9, 1.0, 1.24])
+def test_brightness_is_torchvisions(factor):
+    images = random_floats(5, 3, 6, 6)
+    ours = adjust_brightness(images, torch.full((5,), factor)).clamp(0, 1)
+    for image, result in zip(images, ours, strict=True):
+        expected = torchvision.adjust_brightness(image, factor)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [-0.5, -0.06, 0.0, 0.03, 0.06, 0.2])
+def test_hue_is_torchvisions(shift):
+    images = random_floats(5, 3, 6, 6)
+    ours = adjust_hue(images, torch.full((5,), shift))
+    for image, result in zip(images, ours, strict=True):
+        expected = torchvision.adjust_hue(image, shift)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-5)
+
+
+def test_grayscale_is_torchvisions():
+    images = random_floats(5, 3, 6, 6)
+    for image, result in zip(images, grayscale(images), strict=True):
+        expected = torchvision.rgb_to_grayscale(image, num_output_channels=3)
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
+
+
+def test_every_order_of_the_four_is_equally_likely(monkeypatch):
+    # Each stand-in appends its digit; strength 0 keeps the factors out of it.
+    def appender(digit):
+        def append(images, factor):
+            return images * 10 + digit
+
+        return append
+
+    class Unclamped(torch.Tensor):
+        def clamp_(self, low, high):
+            return self
+
+    for digit, name in enumerate(("brightness", "contrast", "saturation", "hue")):
+        monkeypatch.setattr(color, f"adjust_{name}", appender(digit + 1))
+    monkeypatch.setattr(color, "grayscale", lambda images: images)
+    count = 20_000
+    blank = torch.zeros(count, 3, 1, 1).as_subclass(Unclamped)
+    out = color_distortion(blank, range(count), seed=0, epoch=0, strength=0.0)
+    orders, counts = np.unique(out[:, 0, 0, 0].numpy(), return_counts=True)
+    assert orders[0] == 0 and abs(counts[0] / count - 0.2) < 4 * (0.16 / count) ** 0.5
+    assert sorted(set("".join(str(int(order)) for order in orders[1:]))) == list("1234")
+    assert len(orders) == 25 and stats.chisquare(counts[1:]).pvalue > 1e-3
+
+
+def test_the_notebooks_strength_allows_a_quarter_of_gain_and_a_sixteenth_of_a_turn(monkeypatch):
+    seen = {}
+    for name in ("brightness", "contrast", "saturation", "hue"):
+
+        def record(images, factor, name=name):
+            seen.setdefault(name, []).append(factor)
+            return images
+
+        monkeypatch.setattr(color, f"adjust_{name}", record)
+    color_distortion(random_floats(4000, 3, 1, 1), range(4000), seed=0, epoch=0, strength=0.3)
+    extremes = {name: torch.cat(factors).aminmax() for name, factors in seen.items()}
+    for name in ("brightness", "contrast", "saturation"):
+        assert 0.76 <= extremes[name].min < 0.7615 and 1.2385 < extremes[name].max <= 1.24
+    assert -0.06 <= extremes["hue"].min < -0.0596 and 0.0596 < extremes["hue"].max <= 0.06

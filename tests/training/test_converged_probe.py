@@ -9,8 +9,10 @@ from scipy.optimize import minimize, minimize_scalar
 
 from simclr_bench.training import converged_probe as module
 from simclr_bench.training.converged_probe import (
+    MAX_GAP,
     converged_probe,
     fit_logistic_regression,
+    fit_probe,
     objective_and_gap,
     predict,
     stratified_subset,
@@ -97,6 +99,25 @@ def test_separable_classes_are_separated():
         clusters(10, 20, 16, 0.1), clusters(10, 20, 16, 0.1, seed=1), seeds=range(3)
     )
     assert accuracies == (1.0, 1.0, 1.0)
+
+
+def test_a_seeds_probe_is_the_fit_on_its_share_standardized_by_all_training_images():
+    (features, labels), (heldout, _) = clusters(4, 20, 6, 2.0), clusters(4, 9, 6, 2.0, seed=1)
+    result = fit_probe((features, labels), heldout, 4, seed=3, penalty=0.1, fraction=0.5)
+    mean, std = features.mean(dim=0), features.std(dim=0, correction=0)
+    kept = stratified_subset(labels.numpy(), 0.5, 3)
+    fit = fit_logistic_regression(((features - mean) / std)[kept], labels[kept], 4, 0.1)
+    assert len(kept) == 40 and result.gap == fit.gap <= MAX_GAP
+    assert result.predicted.tolist() == predict(fit, (heldout - mean) / std).tolist()
+
+
+def test_an_image_is_drawn_by_its_place_in_its_data_set():
+    labels = np.repeat(np.arange(6), 20)
+    everything = stratified_subset(labels, 0.5, 1)
+    some = np.flatnonzero(labels % 2 == 1)
+    kept = some[stratified_subset(labels[some], 0.5, 1, some)]
+    assert np.array_equal(kept, everything[labels[everything] % 2 == 1])
+    assert not np.array_equal(kept, some[stratified_subset(labels[some], 0.5, 1)])
 
 
 def test_noise_is_classified_at_chance():

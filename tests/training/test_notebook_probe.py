@@ -1,6 +1,7 @@
 """The official notebook's loop: against torch's own optimizer, and by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from simclr_bench.training.notebook_probe import (
     count_correct,
     glorot_uniform,
     image_stream,
+    predict,
     train_head,
 )
 
@@ -64,6 +66,29 @@ def test_a_batch_is_scored_before_its_own_update() -> None:
     assert one.sizes == (64,)
     assert one.correct[0] == int((initial.argmax(1) == labels).sum())
     assert count_correct(one, features, labels) > one.correct[0]
+
+
+def test_every_batch_is_predicted_before_its_own_update() -> None:
+    features, labels = separable(150)
+    history = train_head(features, labels, 3, SETTINGS)
+    assert history.predicted.shape == (150,)
+    for at, size in ((0, 64), (64, 64), (128, 22)):
+        before = train_head(features[:at], labels[:at], 3, SETTINGS) if at else None
+        weight = before.weight if before else glorot_uniform(8, 3, seed=0)
+        bias = before.bias if before else torch.zeros(3)
+        expected = (features[at : at + size] @ weight + bias).argmax(1)
+        assert history.predicted[at : at + size].tolist() == expected.tolist()
+        right = int((expected == labels[at : at + size]).sum())
+        assert history.correct[at // 64] == right
+    predicted = predict(history, features)
+    assert int((predicted == labels).sum()) == count_correct(history, features, labels)
+
+
+def test_a_head_that_blows_up_in_its_last_update_is_no_head() -> None:
+    features, labels = separable(64)
+    settings = replace(SETTINGS, iterations=1, learning_rate=1e39)
+    with pytest.raises(FloatingPointError, match="no longer finite after iteration 1"):
+        train_head(features, labels, 3, settings)
 
 
 def test_the_loss_of_a_zero_feature_is_log_classes() -> None:
