@@ -52,6 +52,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise _refused(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o666 & ~_umask())  # as any new file: reports are passed on
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -62,11 +63,23 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes what was renamed or removed in a directory survive a power cut."""
+    directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _umask() -> int:
+    """The process's mask. It can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _refused(path: Path, error: OSError) -> DataError:

@@ -1,36 +1,59 @@
-"""A run directory: one record per finished job, one writer at a time.
+"""A run directory: one record per job, its predictions beside it, one writer at a time.
 
-    DIR/store.json            the store's schema version
-    DIR/lock                  held by the writing process; the operating system frees it on death
-    DIR/records/<key>.json    one finished job, with a checksum over the rest of the file
+    DIR/store.json               the store's schema version
+    DIR/lock                     held by the writing process; the operating system frees it on death
+    DIR/records/<key>.json       what became of one job, with a checksum over the rest of the file
+    DIR/predictions/<key>.npz    its per-example predictions, with their hash in the record
 
-A record's name is the key of its job, and a job's key is a hash of all that determines its result
-(experiments/jobs.py). Asking for a job by key therefore never returns another experiment's result.
+A record's name is the key of its job, a hash of all that determines its result
+(experiments/planning/jobs.py). Asking by key therefore never returns another experiment's result.
+
+Predictions are written before their record, and the record commits both: predictions without a
+record are the leftovers of a killed writer, and the next one removes them.
 """
 
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from simclr_bench.errors import DataError, StoreError
-from simclr_bench.results.files import make_directory, sha256_of, write_atomically
+from simclr_bench.results.files import make_directory, sync_directory, write_atomically
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:  # numpy is loaded only where arrays are: reading records takes less time
+    import numpy as np
+
+SCHEMA_VERSION = 2
+
+Status = Literal["done", "diverged", "failed"]
+
+# A record's first line; its checksum is that of the rest, as if it began with the brace alone.
+CHECKSUM = re.compile(rb'\{"sha256": "([0-9a-f]{64})",\n')
+
+# Only names that this module gives are ever removed: --out may be a folder with other files.
+PREDICTIONS = re.compile(r"([0-9a-f]{24})\.npz")
+UNFINISHED = re.compile(r"\.[0-9a-f]{24}\.(json|npz)\.\w+")
+UNFINISHED_MARKER = re.compile(r"\.store\.json\.\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One finished job.
+    """What became of one job.
 
     Attributes:
         key: Hash of all that determines the outcome.
-        job: What was asked for: kind, row, seed, every resolved hyper-parameter.
-        outcome: What was measured, with the counts behind every fraction.
+        job: What was asked for: kind, data set, seed, every resolved hyper-parameter.
+        status: "done", "diverged" (its loss was not finite; the same on every try) or "failed".
+        reason: Why it is not done; empty if it is.
+        metrics: What was measured, computed from the predictions alone.
+        details: What the predictions do not say: the data, the loss curve.
+        predictions: Name and SHA-256 of the predictions' file, or None.
         environment: Versions, hardware, commit.
         started: UTC, ISO 8601.
         seconds: Wall-clock time.
@@ -38,29 +61,34 @@ class Record:
 
     key: str
     job: dict[str, Any]
-    outcome: dict[str, Any]
+    status: Status
+    reason: str
+    metrics: dict[str, Any]
+    details: dict[str, Any]
+    predictions: dict[str, str] | None
     environment: dict[str, Any]
     started: str
     seconds: float
 
 
 class RunDirectory:
-    """The records of a run directory."""
+    """The records of a run directory. Reading needs no lock: files appear whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records = path / "records"
+        self.records = path / "records"
+        self.predictions = path / "predictions"
+        self._marker = path / "store.json"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Creates the directory if needed and holds it against other processes.
+        """Creates the directory if needed, holds it against other processes, and tidies up.
 
         Raises:
             DataError: The directory cannot be made or written to.
-            StoreError: Another process holds it, or a newer version wrote it.
+            StoreError: Another process holds it, or another version wrote it.
         """
-        for directory in (self.path, self._records):
-            make_directory(directory, "the run directory", "give another --out")
+        _make(self.path)
         with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,11 +99,19 @@ class RunDirectory:
                     f"{self.path}: held by another process ({holder}); wait for it or give"
                     " another --out"
                 ) from error
-            self._check_version()
+            if self._marker.exists():
+                self.check_version()
+            else:
+                marker = json.dumps({"schema_version": SCHEMA_VERSION})
+                write_atomically(self._marker, marker.encode())
             lock.seek(0)
             lock.truncate()
             lock.write(f"pid {os.getpid()}")
             lock.flush()
+            _make(self.records)
+            _make(self.predictions)
+            for leftover in self.leftovers():
+                leftover.unlink(missing_ok=True)
             yield
 
     def _open_lock(self) -> TextIO:
@@ -85,59 +121,174 @@ class RunDirectory:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.fdopen(os.open(path, flags, 0o666), "r+", encoding="ascii", errors="replace")
         except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise DataError(f"{path}: cannot be locked ({reason}); give another --out") from error
+            raise DataError(
+                f"{path}: cannot be locked ({_why(error)}); give another --out"
+            ) from error
 
-    def _check_version(self) -> None:
-        marker = self.path / "store.json"
-        if not marker.exists():
-            write_atomically(marker, json.dumps({"schema_version": SCHEMA_VERSION}).encode())
-            return
+    def check_version(self) -> None:
+        """Makes sure that this version of the store wrote the directory.
+
+        Raises:
+            DataError: It is no run directory.
+            StoreError: Another version wrote it.
+        """
         try:
-            version = json.loads(marker.read_bytes())["schema_version"]
+            version = json.loads(self._marker.read_bytes())["schema_version"]
             if type(version) is not int or version < 1:
                 raise ValueError(version)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.path}: is no run directory (it has no store.json); name one that"
+                " reproduce or transfer made"
+            ) from error
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(
-                f"{marker}: does not parse; restore it or give another --out"
+                f"{self._marker}: does not parse; restore it or give another --out"
             ) from error
         if version != SCHEMA_VERSION:
+            upgrade = "upgrade simclr-bench or " if version > SCHEMA_VERSION else ""
             raise StoreError(
                 f"{self.path}: written with store schema {version}, this version knows"
-                f" {SCHEMA_VERSION}; upgrade simclr-bench or give another --out"
+                f" {SCHEMA_VERSION}; {upgrade}give another --out"
             )
 
+    def leftovers(self) -> list[Path]:
+        """What a killed writer left: half-written files, and predictions without a record."""
+        found = [path for path in listed(self.path) if UNFINISHED_MARKER.fullmatch(path.name)]
+        for directory in (self.records, self.predictions):
+            found += [path for path in listed(directory) if UNFINISHED.fullmatch(path.name)]
+        for path in listed(self.predictions):
+            name = PREDICTIONS.fullmatch(path.name)
+            if name and not self._record_path(name[1]).exists():
+                found.append(path)
+        return sorted(found)
+
     def read(self, key: str) -> Record | None:
-        """The record of a job, or None if that job has not finished here.
+        """The record of a job, or None if that job has none here.
 
         Raises:
             DataError: The file is there but is not what was written.
         """
-        path = self._records / f"{key}.json"
+        path = self._record_path(key)
         try:
-            text = path.read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
-        try:
-            content = json.loads(text)
-            checksum = content.pop("sha256")
-            record = Record(**content)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise _corrupt(path, "does not parse") from error
-        if sha256_of(content) != checksum:
+            raise DataError(f"{path}: cannot be read ({_why(error)})") from error
+        first = CHECKSUM.match(data)
+        if first is None:
+            raise _corrupt(path, "does not parse")
+        body = b"{\n" + data[first.end() :]
+        if hashlib.sha256(body).hexdigest().encode() != first[1]:
             raise _corrupt(path, "its checksum differs")
+        try:
+            record = Record(**json.loads(body))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise _corrupt(path, "does not parse") from error
         if record.key != key:
             raise _corrupt(path, "it is another job's record")
         return record
 
-    def write(self, record: Record) -> None:
-        """Adds a record; it is on disk, whole, when this returns."""
-        content = asdict(record)
-        content["sha256"] = sha256_of(content)
-        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        write_atomically(self._records / f"{record.key}.json", text.encode())
+    def read_all(self) -> list[Record]:
+        """Every record, by key.
+
+        Raises:
+            DataError: It is no run directory, or a record is not what was written.
+            StoreError: Another version wrote it.
+        """
+        self.check_version()
+        keys = [path.stem for path in listed(self.records) if path.suffix == ".json"]
+        # None: a failed job's record may go at any time, when the job is tried again.
+        return [record for key in keys if (record := self.read(key)) is not None]
+
+    def read_arrays(self, record: Record) -> "dict[str, np.ndarray]":
+        """The predictions that a record commits; none if its job is not done.
+
+        Raises:
+            DataError: The file is missing, or not what was written.
+        """
+        from simclr_bench.results.predictions import decode_arrays
+
+        if record.predictions is None:
+            return {}
+        path = self._predictions_path(record.key)
+        remedy = f"delete {self._record_path(record.key)} and run the command again"
+        if record.predictions.get("file") != path.name:
+            raise DataError(f"{path}: its record names another file; {remedy}")
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path}: the predictions cannot be read ({_why(error)}); {remedy}"
+            ) from error
+        if hashlib.sha256(data).hexdigest() != record.predictions.get("sha256"):
+            raise DataError(f"{path}: the predictions are corrupt (their hash differs); {remedy}")
+        try:
+            return decode_arrays(data)
+        except Exception as error:  # numpy and zipfile raise a dozen types
+            raise DataError(f"{path}: the predictions do not parse ({error}); {remedy}") from error
+
+    def write(self, record: Record, arrays: "Mapping[str, np.ndarray] | None") -> Record:
+        """Adds a record, or replaces that of a failed try; it is on disk when this returns.
+
+        Args:
+            record: The record; its `predictions` are filled in here.
+            arrays: Per-example predictions, or None if there are none.
+
+        Returns:
+            The record as written.
+
+        Raises:
+            DataError: The disk refuses.
+        """
+        path = self._record_path(record.key)
+        predictions = None
+        if arrays is not None:
+            from simclr_bench.results.predictions import encode_arrays
+
+            data = encode_arrays(arrays)
+            if path.exists():  # else a kill between the two files leaves new ones beside an old one
+                path.unlink()
+                sync_directory(self.records)
+            beside = self._predictions_path(record.key)
+            write_atomically(beside, data)
+            predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+        written = replace(record, predictions=predictions)
+        fields = asdict(written).items()
+        lines = [f" {json.dumps(name)}: {json.dumps(v, allow_nan=False)}" for name, v in fields]
+        rest = ",\n".join(lines) + "\n}\n"
+        checksum = hashlib.sha256(f"{{\n{rest}".encode()).hexdigest()
+        write_atomically(path, f'{{"sha256": "{checksum}",\n{rest}'.encode())
+        return written
+
+    def _record_path(self, key: str) -> Path:
+        return self.records / f"{key}.json"
+
+    def _predictions_path(self, key: str) -> Path:
+        return self.predictions / f"{key}.npz"
+
+
+def listed(directory: Path) -> list[Path]:
+    """What is in a directory, by name; nothing if it does not exist.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be read ({_why(error)})") from error
+
+
+def _make(path: Path) -> None:
+    make_directory(path, "the run directory", "give another --out")
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno or 0)
 
 
 def _corrupt(path: Path, how: str) -> DataError:
