@@ -18,6 +18,9 @@ class Probe:
     learning_rate: float
     momentum: float
     weight_decay: float
+    color_strength: float = 0.3
+    framing: str = "center"  # of views without crop: "center" (crop of 0.875) or "whole"
+    class_count: int | None = None  # classes drawn from the data set; None is all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +37,20 @@ class Distillation:
     momentum: float
     weight_decay: float
     temperature: float
+    learns_from: str = "teacher"  # "teacher" (its logits) or "labels" (a control of ours)
+    optimizer: str = "sgd"  # "sgd" or "lars"
+    widths: tuple[int, ...] = (512,)  # of the hidden dense layers
+    normalization: str = "native"  # of the base's input: its own, or "simclr" for [0, 1]
+    views: int = 4  # augmented views per image, fixed; epoch e uses view e mod views
+    framing: str = "center"
+    color_strength: float = 0.3
 
 
 Experiment = Probe | Distillation
 
 
-# What a claim says about the rows of its table. `Ordered` and the rest hold labels, not numbers, so
-# that one statement can be judged on the paper's values and on ours.
+# What a claim says about rows. `Ordered` and the rest hold labels, not numbers, so that one
+# statement can be judged on the paper's values and on ours.
 
 
 @dataclass(frozen=True)
@@ -66,13 +76,56 @@ class Equal:
 
 
 @dataclass(frozen=True)
-class Beyond:
-    """Not a comparison of this table's rows: `needs` says what tests it, or why nothing can."""
+class Falling:
+    """The rows' values fall from the first to the last, as a trend: no single step is claimed."""
 
-    needs: str
+    labels: tuple[str, ...]
 
 
-Statement = Ordered | Above | Equal | Beyond
+Statement = Ordered | Above | Equal | Falling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A statement on other measurements than the table's rows.
+
+    Attributes:
+        on: Which measurements: "batch size", "epochs" or "parameters".
+        statement: What is claimed of them.
+        what: The comparison, in words.
+    """
+
+    on: str
+    statement: Statement
+    what: str
+
+
+@dataclass(frozen=True)
+class Untestable:
+    """Nothing that can be run or counted decides it."""
+
+    reason: str
+
+
+def _each(labels: tuple[str, ...]) -> str:
+    return labels[0] if len(labels) == 1 else f"each of [{', '.join(labels)}]"
+
+
+def stated(statement: Statement | Compared | Untestable) -> str:
+    """A statement in a line."""
+    match statement:
+        case Ordered(labels):
+            return " > ".join(labels)
+        case Above(upper, lower):
+            return f"{_each(upper)} > {_each(lower)}"
+        case Equal(labels):
+            return " ≈ ".join(labels)
+        case Falling(labels):
+            return f"falling, as a trend, over {', '.join(labels)}"
+        case Compared():
+            return f"{statement.what}: {stated(statement.statement)}"
+        case Untestable(reason):
+            return f"cannot be tested: {reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +135,17 @@ class Claim:
     id: str
     sentence: str
     source: str
-    statement: Statement
+    statement: Statement | Compared | Untestable
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The rows that the statement speaks of."""
+        """The table's rows that the statement speaks of."""
         match self.statement:
-            case Ordered(labels) | Equal(labels):
+            case Ordered(labels) | Equal(labels) | Falling(labels):
                 return labels
             case Above(upper, lower):
                 return upper + lower
-            case Beyond():
+            case Compared() | Untestable():
                 return ()
 
 
@@ -111,7 +164,8 @@ class Table:
     claims: tuple[Claim, ...] = ()
     notes: tuple[str, ...] = ()  # what a reader must know before comparing anything
     batch_sizes: tuple[int, ...] = field(default=())  # run for each row; the printed one first
-    runs: bool = False  # whether this version of the harness can re-run it
+    # Settings that the paper leaves out and we run; label -> what differs from `base`.
+    added_rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def cells(self) -> list[list[str]]:
@@ -125,8 +179,12 @@ class Table:
         return {line[0]: line[-1] for line in self.cells[1:]} if self.measured else {}
 
     def experiment(self, label: str) -> Experiment:
-        """The experiment behind one printed line."""
-        return replace(self.base, **self.rows[label])
+        """The experiment behind one printed line, or behind a row that we added."""
+        return replace(self.base, **self.changes(label))
+
+    def changes(self, label: str) -> Mapping[str, Any]:
+        """What a line, printed or added, changes of `base`."""
+        return {**self.rows, **self.added_rows}[label]
 
     def __post_init__(self) -> None:
         header, *body = self.cells
@@ -136,7 +194,9 @@ class Table:
         if ragged := [line for line in body if len(line) != len(header)]:
             raise ValueError(f"table {self.id}: not {len(header)} cells: {ragged}")
         known = {f.name for f in fields(self.base)}
-        for label, changes in self.rows.items():
+        if twice := self.added_rows.keys() & self.rows.keys():
+            raise ValueError(f"table {self.id}: printed, so not ours to add: {sorted(twice)}")
+        for label, changes in [*self.rows.items(), *self.added_rows.items()]:
             if unknown := changes.keys() - known:
                 raise ValueError(f"table {self.id}, {label!r}: no such field: {sorted(unknown)}")
         if unknown := self.choices.keys() - known:
@@ -154,3 +214,4 @@ class Figure:
     caption: str
     source: str
     table: str
+    kind: str  # "bars" or "lines"
