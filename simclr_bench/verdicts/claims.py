@@ -12,7 +12,7 @@ from itertools import combinations, pairwise, product
 
 import numpy as np
 
-from simclr_bench.paper.spec import Above, Beyond, Equal, Ordered, Statement
+from simclr_bench.paper.spec import Above, Equal, Falling, Ordered, Statement
 from simclr_bench.verdicts.cells import ALPHA, MARGIN, Ours
 from simclr_bench.verdicts.intervals import proportions_ends
 from simclr_bench.verdicts.printed import Candidate, Printed, common_meanings
@@ -26,6 +26,27 @@ from simclr_bench.verdicts.significance import (
 )
 
 Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """A difference of two accuracies for each seed, such as the gain from a larger batch.
+
+    Attributes:
+        seeds: The seeds, each once, ascending.
+        values: One per seed; failed seeds count as an accuracy of 0 before the difference.
+    """
+
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(self.values))
+
+
+Row = Ours | Differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +75,9 @@ class ClaimVerdict:
         word: "holds", "fails" or "undecided".
         test: The test, in words.
         comparisons: All pairs of rows that the claim compares.
-        trend_p: Of an ordered claim over three rows or more, Page's or Jonckheere's; else None.
-        rows_p: Of an ordered claim, the exact p that as many rows in random order fall so well:
+        trend_p: Of an ordered or falling claim over three rows or more, Page's or Jonckheere's;
+            else None.
+        rows_p: Of such a claim, the exact p that as many rows in random order fall so well:
             1 / rows! at best, whatever the number of seeds; else None.
         p_holds: p of the whole claim, adjusted by Holm over the table's claims.
         p_fails: p against it, likewise adjusted.
@@ -71,31 +93,30 @@ class ClaimVerdict:
 
 
 def judge_claims(
-    statements: Mapping[str, Statement], rows: Mapping[str, Ours], *, margin: float = MARGIN
+    statements: Mapping[str, Statement], rows: Mapping[str, Row], *, margin: float = MARGIN
 ) -> dict[str, ClaimVerdict]:
-    """Judges all statements about one table.
+    """Judges all statements about one set of rows.
 
     A statement holds when all that it says is significant, each comparison at 5 % (an intersection
     of claims needs no correction), and fails when one comparison is significantly against it
-    (Bonferroni over its comparisons). p of a direction is doubled, since both are asked for. Holm
-    keeps each kind of error at 5 % over the table. Where all rows have the same seeds they are
-    compared pair by pair.
+    (Bonferroni over its comparisons). `Falling` is judged by its trend alone, in both directions. p
+    of a direction is doubled, since both are asked for. Holm keeps each kind of error at 5 % over
+    the statements. Where all rows have the same seeds they are compared pair by pair.
 
     With m paired seeds no p is below 2 / 2^m: five seeds cannot decide a direction.
 
     Args:
-        statements: By name. `Beyond` is left out: rows cannot test it.
+        statements: By name.
         rows: What was measured, by label.
         margin: Within which accuracies are about the same.
 
     Raises:
         ValueError: A statement speaks of a row that was not measured.
     """
-    testable = {name: said for name, said in statements.items() if not isinstance(said, Beyond)}
-    for name, said in testable.items():
+    for name, said in statements.items():
         if lost := {label for pair in _pairs(said) for label in pair} - rows.keys():
             raise ValueError(f"judge_claims: {name}: nothing measured for {sorted(lost)}")
-    found = {name: _judge(said, rows, margin) for name, said in testable.items()}
+    found = {name: _judge(said, rows, margin) for name, said in statements.items()}
     holds = holm([each.p_holds for each in found.values()])
     fails = holm([each.p_fails for each in found.values()])
     return {
@@ -132,14 +153,12 @@ def paper_evidence(
     Binomial error alone: what the paper's seeds would add is unknown, so "enough" is generous.
 
     Args:
-        statement: What is claimed; of `Beyond`, nothing can be said.
+        statement: What is claimed of the printed rows.
         printed: The printed numbers, by label.
         margin: Within which accuracies are about the same.
     """
     pairs = _pairs(statement)
     labels = list(dict.fromkeys(label for pair in pairs for label in pair))
-    if not labels:
-        return ()
     found = []
     for meaning in common_meanings([printed[label] for label in labels]):
         counted = {label: _candidate(printed[label], meaning) for label in labels}
@@ -166,45 +185,48 @@ def _shown(statement: Statement, first: Candidate, second: Candidate, margin: fl
 
 def _pairs(statement: Statement) -> Pairs:
     match statement:
-        case Ordered(labels):
+        case Ordered(labels) | Falling(labels):
             return list(pairwise(labels))
         case Above(upper, lower):
             return list(product(upper, lower))
         case Equal(labels):
             return list(combinations(labels, 2))
-        case Beyond():
-            return []
 
 
-def _judge(statement: Statement, rows: Mapping[str, Ours], margin: float) -> ClaimVerdict:
+def _judge(statement: Statement, rows: Mapping[str, Row], margin: float) -> ClaimVerdict:
     pairs = _pairs(statement)
     named = [rows[label] for label in dict.fromkeys(label for pair in pairs for label in pair)]
     paired = len({row.seeds for row in named}) == 1
-    test, trend, across = "permutation of seeds", None, None
-    if isinstance(statement, Equal):
-        test = "two one-sided t tests"
-    if isinstance(statement, Ordered):
-        across = order_p([row.mean for row in named])
-        if len(named) > 2:
-            rising = [row.values for row in reversed(named)]
-            trend = min(2 * trend_p(rising, paired=paired), 1.0)
-            test = f"{'Page' if paired else 'Jonckheere-Terpstra'} trend, and each step: {test}"
     compare = _same if isinstance(statement, Equal) else _directed
     compared = [compare(pair, rows, paired, margin) for pair in pairs]
-    needed = [each.p_holds for each in compared] + ([] if trend is None else [trend])
+    test = "two one-sided t tests" if isinstance(statement, Equal) else "permutation of seeds"
+    holds = max(each.p_holds for each in compared)
+    fails = min(1.0, len(compared) * min(each.p_fails for each in compared))
+    trend, across = None, None
+    if isinstance(statement, Ordered | Falling):
+        across = order_p([row.mean for row in named])
+        if len(named) > 2:
+            values = [row.values for row in named]
+            trend = min(2 * trend_p(values[::-1], paired=paired), 1.0)
+            name = f"{'Page' if paired else 'Jonckheere-Terpstra'} trend"
+            if isinstance(statement, Falling):
+                test, holds = name, trend
+                fails = min(2 * trend_p(values, paired=paired), 1.0)
+            else:
+                test, holds = f"{name}, and each step: {test}", max(holds, trend)
     return ClaimVerdict(
         word="undecided",  # until the other claims are known
         test=f"{test}, {'paired' if paired else 'unpaired'}",
         comparisons=tuple(compared),
         trend_p=trend,
         rows_p=across,
-        p_holds=max(needed),
-        p_fails=min(1.0, len(compared) * min(each.p_fails for each in compared)),
+        p_holds=holds,
+        p_fails=fails,
     )
 
 
 def _directed(
-    pair: tuple[str, str], rows: Mapping[str, Ours], paired: bool, _margin: float
+    pair: tuple[str, str], rows: Mapping[str, Row], paired: bool, _margin: float
 ) -> Comparison:
     first, second = (rows[label] for label in pair)
     return Comparison(
@@ -217,7 +239,7 @@ def _directed(
 
 
 def _same(
-    pair: tuple[str, str], rows: Mapping[str, Ours], paired: bool, margin: float
+    pair: tuple[str, str], rows: Mapping[str, Row], paired: bool, margin: float
 ) -> Comparison:
     first, second = (rows[label] for label in pair)
     difference = first.mean - second.mean
@@ -231,7 +253,7 @@ def _same(
     )
 
 
-def _error(first: Ours, second: Ours, paired: bool) -> tuple[float, float]:
+def _error(first: Row, second: Row, paired: bool) -> tuple[float, float]:
     """Standard error of a difference of means, and its degrees of freedom (Welch's, unpaired).
 
     Never below the binomial error of all examples: a few seeds can agree by luck.
@@ -247,8 +269,10 @@ def _error(first: Ours, second: Ours, paired: bool) -> tuple[float, float]:
     return max(error, math.sqrt(_binomial(first) + _binomial(second))), freedom
 
 
-def _binomial(row: Ours) -> float:
+def _binomial(row: Row) -> float:
     """Binomial variance of the mean, as if of one right and one wrong example more."""
+    if isinstance(row, Differences):  # of how many examples is not known
+        return 0.0
     n = row.n * len(row.values)
     p = (row.mean * n + 1) / (n + 2)
     return p * (1 - p) / n

@@ -2,10 +2,11 @@
 
 import pytest
 
-from simclr_bench.paper.spec import Above, Beyond, Claim, Equal, Ordered
+from simclr_bench.paper.spec import Above, Claim, Equal, Falling, Ordered, Statement
 from simclr_bench.paper.tables import TABLE_1, TABLE_4
 from simclr_bench.verdicts.cells import Ours
 from simclr_bench.verdicts.claims import (
+    Differences,
     PaperEvidence,
     describe_evidence,
     judge_claims,
@@ -31,8 +32,10 @@ def read(table_4: bool = True) -> dict[str, Printed]:
     return {label: read_printed(text, sizes, 3) for label, text in table.scores.items()}
 
 
-def statement_of(claims: tuple[Claim, ...], name: str) -> Above | Beyond | Equal | Ordered:
-    return next(claim.statement for claim in claims if claim.id == name)
+def statement_of(claims: tuple[Claim, ...], name: str) -> Statement:
+    found = next(claim.statement for claim in claims if claim.id == name)
+    assert isinstance(found, Above | Equal | Ordered)
+    return found
 
 
 def test_every_one_above_every_other_holds() -> None:
@@ -142,9 +145,36 @@ def test_a_failed_seed_can_cost_a_claim() -> None:
     assert verdict.comparisons[0].difference == pytest.approx(0.9 * 7 / 8 - row(0.8).mean)
 
 
-def test_what_rows_cannot_test_is_left_out() -> None:
-    assert judge_claims({"it": Beyond("parameter counts")}, {}) == {}
-    assert paper_evidence(Beyond("parameter counts"), {}) == ()
+def gains(*means: float) -> dict[str, Differences]:
+    return {
+        name: Differences(
+            seeds=tuple(range(8)), values=tuple(mean + NOISE[(i + turn) % 8] for i in range(8))
+        )
+        for turn, (name, mean) in enumerate(zip("abc", means, strict=True))
+    }
+
+
+def test_a_trend_needs_no_single_step() -> None:
+    # The step from b to c goes the other way; over the seeds, the three still fall.
+    measured = gains(0.05, -0.021, -0.02)
+    verdict = judge_claims({"it": Falling(("a", "b", "c"))}, measured)["it"]
+    assert verdict.test == "Page trend, paired" and verdict.word == "holds"
+    assert verdict.trend_p == verdict.p_holds < 0.05
+    steps = judge_claims({"it": Ordered(("a", "b", "c"))}, measured)["it"]
+    assert steps.word != "holds"
+
+
+def test_a_trend_the_other_way_fails_and_flat_differences_decide_nothing() -> None:
+    assert judge_claims({"it": Falling(("c", "b", "a"))}, gains(0.05, 0.0, -0.05))["it"].word == (
+        "fails"
+    )
+    flat = {name: Differences(seeds=(0, 1, 2), values=(0.0,) * 3) for name in "abc"}
+    assert judge_claims({"it": Falling(("a", "b", "c"))}, flat)["it"].word == "undecided"
+
+
+def test_a_trend_over_two_rows_is_their_one_step() -> None:
+    verdict = judge_claims({"it": Falling(("a", "b"))}, rows(a=0.9, b=0.8))["it"]
+    assert verdict.trend_p is None and verdict.p_holds == pytest.approx(2 / 256)
 
 
 def test_a_row_that_was_not_measured_is_named() -> None:

@@ -1,8 +1,11 @@
 """Tests of significance against published examples."""
 
 import math
+from itertools import product
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from simclr_bench.verdicts.significance import (
     beyond_p,
@@ -81,6 +84,42 @@ def test_signs_of_paired_differences_are_permuted() -> None:
     assert higher_p([3, 2, 0], [0, 0, 1], paired=True) == pytest.approx(2 / 8)
 
 
+def scipys_p(differences: np.ndarray, n_resamples: int) -> float:
+    found = stats.permutation_test(
+        (differences,),
+        lambda values, axis=-1: values.mean(axis=axis),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=n_resamples,
+        vectorized=True,
+    )
+    return float(found.pvalue)
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 11])
+def test_paired_p_is_scipys(n: int) -> None:
+    random = np.random.default_rng(n)
+    for shift in (0.0, 0.01, 0.02):
+        # In steps of 1/64, as batches give them, so that sums tie.
+        first = np.round(64 * random.normal(0.5 + shift, 0.03, n)) / 64
+        second = np.round(64 * random.normal(0.5, 0.03, n)) / 64
+        expected = scipys_p(first - second, 2**n)
+        assert higher_p(first, second, paired=True) == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_pairs_are_no_evidence() -> None:
+    assert higher_p([0.1, 0.3, 0.7], [0.1, 0.3, 0.7], paired=True) == 1
+
+
+def test_random_signs_come_close_to_all_of_them() -> None:
+    differences = np.random.default_rng(1).normal(0.05, 0.25, 15)
+    signs = np.array(list(product((-1, 1), repeat=15)))
+    exact = float(np.mean(signs @ differences >= differences.sum() - 1e-12))
+    assert 0.02 < exact < 0.5
+    error = math.sqrt(exact * (1 - exact) / 20_000)
+    assert abs(higher_p(differences, np.zeros(15), paired=True) - exact) < 4 * error
+
+
 def test_unpaired_values_are_reassigned() -> None:
     # One of the C(6, 3) = 20 assignments is as large.
     assert higher_p([0.5, 0.6, 0.7], [0.4, 0.3, 0.2], paired=False) == pytest.approx(1 / 20)
@@ -102,3 +141,4 @@ def test_five_items_in_order_by_luck() -> None:
     # Four of the 120 orders are one neighbouring exchange away from the perfect one.
     assert order_p([9, 7, 5, 1, 3]) == pytest.approx(5 / 120)
     assert order_p([1, 3, 5, 7, 9]) == pytest.approx(1)
+    assert order_p([3, 3, 3]) == 1
