@@ -2,22 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from simclr_bench.data.folder import fingerprint, list_folder, printable, read_folder
+from simclr_bench.data.folder import FolderListing, fingerprint, list_folder, printable, read_folder
 from simclr_bench.errors import UsageError
-from simclr_bench.experiments.encoders import EmbeddedEncoder
-from simclr_bench.experiments.fingerprint import source_fingerprint
-from simclr_bench.experiments.jobs import Job, Plan
-from simclr_bench.experiments.plan import plan_folder
+from simclr_bench.experiments.execution.outcome import Outcome
+from simclr_bench.experiments.metrics import metrics_of
+from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
+from simclr_bench.experiments.planning.plan import plan_folder
+from simclr_bench.experiments.planning.plan_file import write_plan
+from simclr_bench.experiments.profiles import FOLDER
 from simclr_bench.experiments.progress import Progress
-from simclr_bench.experiments.runner import Records, run_jobs
-from simclr_bench.experiments.workbench import LoadedData, Workbench
+from simclr_bench.experiments.provenance.code import CODE, DATA_CODE
+from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
+from simclr_bench.experiments.running.runner import Records, run_jobs
+from simclr_bench.experiments.settings.tree import VerdictSettings, usable_cores
 from simclr_bench.results.store import RunDirectory
 from simclr_bench.training.encoder import IMAGE_SIZE
 
-CODE = ("simclr_bench.experiments.workbench", "simclr_bench.data.folder")
+if TYPE_CHECKING:
+    from simclr_bench.experiments.execution.features import LoadedData
 
 # Twice the encoder's input: a crop of a quarter of the area is still not enlarged.
 SHORTER_SIDE = 2 * IMAGE_SIZE
@@ -72,50 +79,69 @@ def transfer_to_folder(
     store = RunDirectory(out)
     with store.held():
         encoder = EmbeddedEncoder()
-        inputs = {
-            "code": source_fingerprint(*CODE),
-            "data": fingerprint(listing),
-            "encoder": encoder.key,
-        }
         plan = plan_folder(
             printable(Path(options.directory.resolve().name)),
             len(listing.classes),
-            inputs,
+            {
+                "code": source_fingerprint(*CODE["head"], *DATA_CODE[FOLDER.name]),
+                "data": fingerprint(listing),
+                "encoder": encoder.key,
+            },
             batch_sizes=options.batch_sizes,
             seeds=options.seeds,
+            single_pass=options.single_pass,
             choices={
                 "heldout_fraction": options.heldout_fraction,
                 "split_seed": options.split_seed,
-                "single_pass": options.single_pass,
                 "skip_corrupt": options.skip_corrupt,
                 "shorter_side": SHORTER_SIDE,
             },
         )
+        write_plan(out, plan, VerdictSettings().margin)
 
-        def load(name: str) -> LoadedData:
-            with progress.stage(f"reading {options.directory}", listing.file_count) as stage:
-                images = read_folder(
-                    listing,
-                    shorter_side=SHORTER_SIDE,
-                    heldout_fraction=options.heldout_fraction,
-                    split_seed=options.split_seed,
-                    skip_corrupt=options.skip_corrupt,
-                    progress=stage.advance,
-                )
-            return LoadedData(
-                images.train,
-                images.heldout,
-                {
-                    "train_images": len(images.train),
-                    "heldout_images": len(images.heldout),
-                    "split": images.split,
-                    "skipped": [{"file": f, "reason": why} for f, why in images.skipped],
-                },
-            )
+        def prepare() -> Callable[[Job], Outcome]:
+            from simclr_bench.experiments.execution.execute import execute
+            from simclr_bench.experiments.execution.features import Bench
 
-        def prepare() -> Callable[[Job], dict[str, Any]]:
             # The images first: a file that does not decode must not cost the encoder's minutes.
-            data = load(plan.rows[0].dataset)
-            return Workbench(encoder.obtain(progress), encoder.untrained, lambda _: data).execute
+            data = _read(listing, options, progress)
+            bench = Bench(
+                encoder.obtain(progress), encoder.untrained, lambda _: data, usable_cores() - 1
+            )
+            return partial(execute, bench=bench)
 
-        return plan, run_jobs(plan.jobs, store, prepare, encoder.environment, progress)
+        records = run_jobs(
+            plan.jobs,
+            store,
+            prepare,
+            encoder.environment,
+            progress,
+            measure=metrics_of,
+            share_key=share_key,
+            workers=1,
+        )
+    return plan, records
+
+
+def _read(listing: FolderListing, options: FolderOptions, progress: Progress) -> "LoadedData":
+    from simclr_bench.experiments.execution.features import LoadedData
+
+    with progress.stage(f"reading {options.directory}", listing.file_count) as stage:
+        images = read_folder(
+            listing,
+            shorter_side=SHORTER_SIDE,
+            heldout_fraction=options.heldout_fraction,
+            split_seed=options.split_seed,
+            skip_corrupt=options.skip_corrupt,
+            progress=stage.advance,
+        )
+    return LoadedData(
+        images.train,
+        images.heldout,
+        {
+            "train_images": len(images.train),
+            "heldout_images": len(images.heldout),
+            "split": images.split,
+            "skipped": [{"file": f, "reason": why} for f, why in images.skipped],
+        },
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simclr_bench.errors import UsageError
+from simclr_bench.experiments.settings.suggest import find, nearest
 from simclr_bench.experiments.settings.tree import (
     KINDS,
     SECTIONS,
@@ -15,7 +16,6 @@ from simclr_bench.experiments.settings.tree import (
     settings_of,
     values_of,
 )
-from simclr_bench.experiments.suggest import find, nearest
 
 BUILT_IN = "built in"
 ASSIGNMENT = "--set"

@@ -2,9 +2,10 @@
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 
 
 def source_fingerprint(*modules: str) -> str:
@@ -38,6 +39,7 @@ def _path(name: str) -> Path | None:
     return None
 
 
+@cache
 def _imports(name: str, is_package: bool, source: bytes) -> list[str]:
     """The modules of this package that a module's source names in its import statements."""
     package = name if is_package else name.rpartition(".")[0]

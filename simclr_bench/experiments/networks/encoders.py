@@ -1,18 +1,23 @@
-"""The embedded encoder: what determines it, and how it is obtained."""
+"""The embedded encoder: what determines it, and how it is obtained.
 
+Torch is imported where an encoder is made or read, not here: its key is known without.
+"""
+
+from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simclr_bench.data.embedded import pretraining_pool
-from simclr_bench.experiments.fingerprint import source_fingerprint
+from simclr_bench.experiments.networks.machine import compiled_losses
 from simclr_bench.experiments.progress import Progress
-from simclr_bench.losses import compiled_extension
-from simclr_bench.losses.dispatch import Impl
+from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.results.environment import describe_environment
-from simclr_bench.training.encoder import Encoder, freeze
 from simclr_bench.training.encoder_cache import State, encoder_key, obtain_encoder
-from simclr_bench.training.pretrain import PretrainRecipe, pretrain, untrained
+from simclr_bench.training.recipe import PretrainRecipe
+
+if TYPE_CHECKING:
+    from simclr_bench.losses.dispatch import Impl
+    from simclr_bench.training.encoder import Encoder
 
 RECIPE = PretrainRecipe()
 
@@ -21,7 +26,8 @@ class EmbeddedEncoder:
     """The small encoder that stands in for the paper's, pretrained here with NT-Xent."""
 
     def __init__(self) -> None:
-        self._extension = compiled_extension().build_info
+        losses = compiled_losses()
+        self._extension: dict[str, Any] | None = losses["build_info"]
         # Everything that determines the weights on one machine. The implementations of NT-Xent
         # agree to rounding, not to the bit, so the one used is part of it.
         self._impl: Impl = "fused" if self._extension else "chunked"
@@ -32,7 +38,7 @@ class EmbeddedEncoder:
             ),
             "nt_xent": self._impl,
             "extension": self._extension["source_hash"] if self._extension else None,
-            "instructions": compiled_extension().cpu_capability,
+            "instructions": losses["cpu_capability"],
             "torch": version("torch"),
         }
 
@@ -45,36 +51,48 @@ class EmbeddedEncoder:
         """The environment of this process, for records."""
         return describe_environment(self._extension)
 
-    def obtain(self, progress: Progress) -> Encoder:
+    def obtain(self, progress: Progress | None = None) -> "Encoder":
         """The pretrained encoder, frozen: from the cache, or made now.
+
+        Args:
+            progress: Told how the training goes.
 
         Raises:
             DataError: The cache is corrupt or cannot be written.
         """
+        from simclr_bench.training.encoder import Encoder, freeze
+
         cached = obtain_encoder(self._identity, lambda: self._make(progress))
         encoder = Encoder(RECIPE.shape)
         encoder.load_state_dict(cached.state)
         return freeze(encoder)
 
-    def untrained(self) -> Encoder:
+    def untrained(self) -> "Encoder":
         """The control, frozen: initial weights, batch-norm statistics of the same images."""
+        from simclr_bench.data.embedded import pretraining_pool
+        from simclr_bench.training.encoder import freeze
+        from simclr_bench.training.pretrain import untrained
+
         return freeze(untrained(RECIPE, pretraining_pool(RECIPE.pool)))
 
-    def _make(self, progress: Progress) -> tuple[State, dict[str, Any]]:
-        if self._impl == "chunked":
+    def _make(self, progress: Progress | None) -> tuple[State, dict[str, Any]]:
+        from simclr_bench.data.embedded import pretraining_pool
+        from simclr_bench.training.pretrain import pretrain
+
+        if self._impl == "chunked" and progress:
             progress.say(
                 "the compiled extension is not in use: NT-Xent runs on its pure-PyTorch path"
                 " (`simclr-bench doctor` says why)"
             )
         losses: list[float] = []
         images = pretraining_pool(RECIPE.pool)
-        with progress.stage(
-            f"pretraining the encoder (NT-Xent, {self._impl})", RECIPE.steps
-        ) as stage:
+        words = f"pretraining the encoder (NT-Xent, {self._impl})"
+        with progress.stage(words, RECIPE.steps) if progress else nullcontext() as stage:
 
             def on_step(step: int, steps: int, loss: float) -> None:
                 losses.append(loss)
-                stage.advance(1, f"loss {loss:.3f}")
+                if stage is not None:
+                    stage.advance(1, f"loss {loss:.3f}")
 
             encoder = pretrain(RECIPE, images, impl=self._impl, progress=on_step)
         per_epoch = RECIPE.steps // RECIPE.epochs

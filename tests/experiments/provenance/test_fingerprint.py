@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simclr_bench.experiments import fingerprint
+from simclr_bench.experiments.provenance import fingerprint
 
 
 @pytest.fixture
@@ -21,20 +21,20 @@ def touch(path: Path) -> None:
     path.write_text(path.read_text() + "\n# changed\n")
 
 
-WORKBENCH = "simclr_bench.experiments.workbench"
+HEAD = "simclr_bench.experiments.execution.head"
 
 
 def test_a_change_in_an_imported_module_changes_the_hash(copy: Path) -> None:
-    before = fingerprint.source_fingerprint(WORKBENCH)
+    before = fingerprint.source_fingerprint(HEAD)
     touch(copy / "data" / "randomness.py")
-    assert fingerprint.source_fingerprint(WORKBENCH) != before
+    assert fingerprint.source_fingerprint(HEAD) != before
 
 
-@pytest.mark.parametrize("path", ["cli/main.py", "report/terminal.py", "paper/tables.py"])
+@pytest.mark.parametrize("path", ["cli/main.py", "report/stored.py", "paper/tables.py"])
 def test_a_change_in_what_no_job_executes_does_not(copy: Path, path: str) -> None:
-    before = fingerprint.source_fingerprint(WORKBENCH)
+    before = fingerprint.source_fingerprint(HEAD)
     touch(copy / path)
-    assert fingerprint.source_fingerprint(WORKBENCH) == before
+    assert fingerprint.source_fingerprint(HEAD) == before
 
 
 def test_the_losses_determine_the_encoder(copy: Path) -> None:

@@ -1,0 +1,1 @@
+"""Runs jobs, here or in worker processes, and keeps each result as soon as it exists."""
