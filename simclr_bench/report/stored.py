@@ -1,0 +1,104 @@
+"""The document of a run directory: built from its records, and kept until anything changes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simclr_bench.errors import DataError
+from simclr_bench.experiments.planning.jobs import Plan
+from simclr_bench.experiments.planning.plan_file import load_plan
+from simclr_bench.experiments.profiles import PROFILES
+from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
+from simclr_bench.experiments.provenance.standing import standing
+from simclr_bench.experiments.reproduction import current_inputs
+from simclr_bench.results.files import make_directory, sha256_of, write_atomically
+from simclr_bench.results.store import Record, RunDirectory
+
+JSON = dict[str, Any]
+
+# What turns records into a document.
+CODE = ("simclr_bench.report.document", "simclr_bench.report.figures")
+
+
+def finished_document(
+    directory: Path, plan: Plan, records: Mapping[str, Record], margin: float
+) -> JSON:
+    """The document of a plan whose jobs all have records; kept, with its figures, in the directory.
+
+    A document that is there already is returned if neither records nor code have changed since.
+
+    Args:
+        directory: The run directory, held.
+        plan: What was asked for.
+        records: A record for every job.
+        margin: The difference that matters.
+    """
+    key = sha256_of(
+        {
+            "plan": plan.as_dict(),
+            "records": [vars(records[job.key]) for job in plan.jobs],
+            "margin": margin,
+            "code": source_fingerprint(*CODE),
+        }
+    )
+    path = directory / "document.json"
+    kept = _read(path)
+    if kept and kept["key"] == key and _figures_exist(kept["document"]):
+        document: JSON = kept["document"]
+        return document
+    # Statistics and drawing take longer to import than the rest of an answer from the records.
+    from simclr_bench.report.document import build_document
+    from simclr_bench.report.figures import save_figures
+
+    document = build_document(plan, records, PROFILES[plan.profile], str(directory), margin=margin)
+    make_directory(directory / "figures", "the folder for figures", "give another --out")
+    files = save_figures(document, directory / "figures")
+    for figure in document["figures"]:
+        figure["files"] = files[figure["id"]]
+    write_atomically(path, json.dumps({"key": key, "document": document}).encode())
+    return document
+
+
+def stored_document(directory: Path) -> JSON:
+    """The document of what a run directory holds, finished or not.
+
+    Rows whose records are of other code, data, encoder or settings than today's are marked stale.
+
+    Raises:
+        DataError: No run is here, or none of its jobs has finished, or a record is corrupt.
+        StoreError: Another version wrote it.
+    """
+    from simclr_bench.report.document import build_document
+    from simclr_bench.report.figures import FORMATS
+
+    store = RunDirectory(directory)
+    plan, margin = load_plan(directory)
+    store.check_version()
+    found = standing(plan, store.read_all(), current_inputs(plan.profile))
+    if not found.records:
+        raise DataError(f"{directory}: no job has finished yet; run the command that made it again")
+    document = build_document(
+        found.plan,
+        found.records,
+        PROFILES[plan.profile],
+        str(directory),
+        margin=margin,
+        stale=found.stale,
+    )
+    for figure in document["figures"]:
+        kept = (directory / "figures" / f"figure-{figure['id']}.{kind}" for kind in FORMATS)
+        figure["files"] = [str(path) for path in kept if path.exists()]
+    return document
+
+
+def _read(path: Path) -> JSON | None:
+    try:
+        kept: JSON = json.loads(path.read_bytes())
+        return kept if kept.keys() == {"key", "document"} else None
+    except (OSError, ValueError, AttributeError):
+        return None  # it is made again from the records
+
+
+def _figures_exist(document: JSON) -> bool:
+    return all(Path(file).exists() for figure in document["figures"] for file in figure["files"])
