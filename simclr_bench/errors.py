@@ -26,7 +26,7 @@ class JobError(SimclrBenchError):
 
 
 class StoreError(SimclrBenchError):
-    """The run directory is held by another process or was written by a newer version."""
+    """The run directory is held by another process or was written by another version."""
 
     exit_code = 5
 

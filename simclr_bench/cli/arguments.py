@@ -7,7 +7,7 @@ from typing import NoReturn
 from simclr_bench import __version__
 from simclr_bench.errors import UsageError
 from simclr_bench.experiments.settings.kinds import LARGEST, SEEDS
-from simclr_bench.experiments.suggest import find
+from simclr_bench.experiments.settings.suggest import find
 from simclr_bench.paper.tables import TABLES
 
 EMBEDDED_RUNS = "runs/embedded"

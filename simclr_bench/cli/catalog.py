@@ -12,9 +12,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from simclr_bench.cli.output import print_json, print_text
-from simclr_bench.experiments.suggest import find
-from simclr_bench.paper.spec import Above, Beyond, Claim, Equal, Ordered, Table
-from simclr_bench.paper.tables import FIGURE_6, TABLES
+from simclr_bench.experiments.settings.suggest import find
+from simclr_bench.paper.equal import equal_runs
+from simclr_bench.paper.spec import Claim, Table, stated
+from simclr_bench.paper.tables import FIGURES, TABLES
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         document = {
             "tables": [_as_json(table) for table in TABLES.values()],
-            "figures": [asdict(FIGURE_6)],
+            "figures": [asdict(figure) for figure in FIGURES.values()],
+            "equal_runs": [{**asdict(equal), "note": equal.note} for equal in equal_runs()],
         }
         text = _listed()
     if options.json:
@@ -40,10 +42,14 @@ def _listed() -> RenderableType:
     for heading in ("Table", "Caption", "Rows", "Claims", "Re-run"):
         grid.add_column(heading)
     for table in TABLES.values():
-        command = f"reproduce --table {table.id}" if table.runs else "declared, not run yet"
+        command = f"reproduce --table {table.id}"
         grid.add_row(table.id, table.caption, str(len(table.rows)), str(len(table.claims)), command)
-    figure = f"Figure {FIGURE_6.id}. {FIGURE_6.caption}: drawn from table {FIGURE_6.table}."
-    return Group(grid, Text(figure), Text("simclr-bench show N prints one of them."))
+    lines = [
+        f"Figure {figure.id}. {figure.caption}: drawn from table {figure.table}."
+        for figure in FIGURES.values()
+    ]
+    lines += [f"Equal runs: {equal.note}." for equal in equal_runs()]
+    return Group(grid, *map(Text, lines), Text("simclr-bench show N prints one of them."))
 
 
 def _shown(table: Table) -> RenderableType:
@@ -54,6 +60,10 @@ def _shown(table: Table) -> RenderableType:
     for cells in body:
         changes = ", ".join(f"{k} = {_value(v)}" for k, v in table.rows[cells[0]].items())
         grid.add_row(*map(escape, cells), escape(changes))
+    for label, added in table.added_rows.items():
+        changes = ", ".join(f"{k} = {_value(v)}" for k, v in added.items())
+        blank = [""] * (len(header) - 2)
+        grid.add_row(escape(label), *blank, "ours alone", escape(changes))
     parts: list[RenderableType] = [
         Text(f"Table {table.id}. {table.caption}", style="bold"),
         Text(f"{table.source}; every cell as printed"),
@@ -73,19 +83,8 @@ def _shown(table: Table) -> RenderableType:
 
 
 def _claimed(claim: Claim) -> str:
-    return f"{claim.id}: “{claim.sentence}” ({claim.source})\n  as a statement: {_stated(claim)}"
-
-
-def _stated(claim: Claim) -> str:
-    match claim.statement:
-        case Ordered(labels):
-            return " > ".join(labels)
-        case Above(upper, lower):
-            return f"each of [{', '.join(upper)}] > each of [{', '.join(lower)}]"
-        case Equal(labels):
-            return " ≈ ".join(labels)
-        case Beyond(needs):
-            return f"not about these rows alone; needs {needs}"
+    statement = stated(claim.statement)
+    return f"{claim.id}: “{claim.sentence}” ({claim.source})\n  as a statement: {statement}"
 
 
 def _indented(text: str) -> Padding:
@@ -93,7 +92,7 @@ def _indented(text: str) -> Padding:
 
 
 def _value(value: Any) -> str:
-    return " + ".join(value) or "none" if isinstance(value, tuple) else str(value)
+    return " + ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _as_json(table: Table) -> dict[str, Any]:
@@ -105,6 +104,7 @@ def _as_json(table: Table) -> dict[str, Any]:
         "measured": table.measured or None,
         "base": asdict(table.base),
         "rows": {label: dict(changes) for label, changes in table.rows.items()},
+        "added_rows": {label: dict(changes) for label, changes in table.added_rows.items()},
         "choices": dict(table.choices),
         "claims": [
             {
@@ -113,11 +113,10 @@ def _as_json(table: Table) -> dict[str, Any]:
                 "source": claim.source,
                 "statement": {
                     "kind": type(claim.statement).__name__.lower(),
-                    **asdict(claim.statement),
+                    "text": stated(claim.statement),
                 },
             }
             for claim in table.claims
         ],
         "notes": list(table.notes),
-        "runs": table.runs,
     }

@@ -8,10 +8,10 @@ from simclr_bench.errors import UsageError
 
 def run(options: argparse.Namespace) -> int:
     """Runs `diff`."""
-    from simclr_bench.experiments.reproduction import document_of
     from simclr_bench.report.diff import DiffReport, diff_documents, obstacle
+    from simclr_bench.report.stored import stored_document
 
-    a, b = document_of(options.a), document_of(options.b)
+    a, b = stored_document(options.a), stored_document(options.b)
     if reason := obstacle(a, b):
         raise UsageError(f"diff: {options.a} and {options.b} cannot be compared: {reason}")
     difference = diff_documents(a, b)

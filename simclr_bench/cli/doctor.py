@@ -143,7 +143,7 @@ def check_data() -> Check:
 def check_weights() -> Check:
     """Is the pretrained encoder in the cache, whole?"""
     try:
-        from simclr_bench.experiments.encoders import EmbeddedEncoder
+        from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
         from simclr_bench.training.encoder_cache import cache_directory, read_encoder
 
         where = f"encoder cache {cache_directory()}"

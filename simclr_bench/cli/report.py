@@ -19,9 +19,9 @@ SUFFIXES = {
 
 def run(options: argparse.Namespace) -> int:
     """Runs `report`."""
-    from simclr_bench.experiments.reproduction import document_of
+    from simclr_bench.report.stored import stored_document
 
-    content = _rendered(document_of(options.out), options.format).encode()
+    content = _rendered(stored_document(options.out), options.format).encode()
     path = _destination(options.to or options.out, options.format)
     make_directory(path.parent, "the report's folder", "give another --to")
     write_atomically(path, content)

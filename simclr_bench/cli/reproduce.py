@@ -1,18 +1,17 @@
-"""`reproduce`: the paper's tables, re-run."""
+"""`reproduce`: the paper's tables and figures, re-run."""
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from simclr_bench.cli.configuration import print_configuration
+from simclr_bench.cli.failures import refuse_failed
 from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.cli.progress import make_progress
-from simclr_bench.errors import UsageError
-from simclr_bench.experiments.profiles import EMBEDDED
-from simclr_bench.experiments.settings import BUILT_IN, FLAGS, Resolved, resolve
-from simclr_bench.experiments.suggest import find
-from simclr_bench.paper.spec import Table
-from simclr_bench.paper.tables import FIGURE_6, TABLES
+from simclr_bench.experiments.planning.plan import TARGETS, Request, tables_of
+from simclr_bench.experiments.settings import FLAGS, Resolved, resolve
+from simclr_bench.experiments.settings.suggest import find
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,28 +20,39 @@ def run(options: argparse.Namespace) -> int:
     if options.print_config:
         print_configuration(resolved, options.json)
         return 0
-    table = _table(options)
-    _refuse_what_is_not_wired_yet(options, resolved)
     settings = resolved.settings
-    labels = _labels(table, settings.run.rows)
-
-    from simclr_bench.experiments.embedded import reproduce_table
-    from simclr_bench.report.document import build_document
-    from simclr_bench.report.figures import save_classes_against_accuracy
-    from simclr_bench.report.terminal import TerminalReport
-
+    targets = _targets(options)
+    request = Request(
+        targets=targets,
+        seeds=tuple(settings.run.seeds),
+        rows=_rows(targets, settings.run.rows),
+        batch_sizes=settings.run.batch_size,
+        probe=settings.probe.changes,
+        distillation=settings.distillation.changes,
+        single_pass=settings.probe.single_pass,
+    )
     progress = make_progress(quiet=options.quiet)
-    plan, records = reproduce_table(table, labels, settings.run.seeds, options.out, progress)
-    document = build_document(plan, records, EMBEDDED, table, str(options.out))
-    if table.id == FIGURE_6.table:
-        figure = save_classes_against_accuracy(document, FIGURE_6, options.out / "figures")
-        document["figures"].append(figure)
+    from simclr_bench.experiments.reproduction import Resources, reproduce
+
+    resources = Resources(processes=settings.run.jobs, workers=settings.run.workers)
+    if options.dry_run:
+        from simclr_bench.cli.dry_run import print_dry_run
+
+        print_dry_run(request, options.out, resources, options.json)
+        return 0
+    margin = settings.verdict.margin
+    plan, records = reproduce(request, options.out, resources, progress, margin=margin)
+    from simclr_bench.report.stored import finished_document
+
+    document = finished_document(options.out, plan, records, margin)
     if options.json:
         print_json(document)
     else:
+        from simclr_bench.report.terminal import TerminalReport
+
         print_text(TerminalReport(document))
-    failed = options.fail_on and not verdicts_of(document).isdisjoint(options.fail_on)
-    return 1 if failed else 0
+    refuse_failed(plan, records)
+    return 1 if not verdicts_of(document).isdisjoint(options.fail_on) else 0
 
 
 def resolved_settings(options: argparse.Namespace) -> Resolved:
@@ -65,32 +75,16 @@ def verdicts_of(document: dict[str, Any]) -> set[str]:
     return cells | claims
 
 
-def _table(options: argparse.Namespace) -> Table:
-    runnable = [table for table in TABLES.values() if table.runs]
+def _targets(options: argparse.Namespace) -> tuple[str, ...]:
     if options.all:
-        return runnable[0]
-    number = {"2": "1", "6": "4"}[options.figure] if options.figure else options.table
-    table = TABLES["2" if number == "3" else number]
-    if not table.runs:
-        ready = ", ".join(other.id for other in runnable)
-        raise UsageError(
-            f"table {table.id} is declared but cannot be re-run yet; `simclr-bench show {table.id}`"
-            f" prints it, and reproduce runs: {ready}"
-        )
-    return table
+        return TARGETS
+    return (f"figure {options.figure}" if options.figure else f"table {options.table}",)
 
 
-def _labels(table: Table, rows: tuple[str, ...] | None) -> list[str]:
+def _rows(targets: Sequence[str], rows: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if rows is None:
-        return list(table.rows)
-    wanted = {find(name, table.rows, f"row of table {table.id}") for name in rows}
-    return [label for label in table.rows if label in wanted]
-
-
-def _refuse_what_is_not_wired_yet(options: argparse.Namespace, resolved: Resolved) -> None:
-    wired = ("run.seeds", "run.rows", "run.jobs", "run.workers")
-    for key, origin in resolved.origins.items():
-        if origin != BUILT_IN and key not in wired:
-            raise UsageError(f"{origin}: {key} has no effect yet")
-    if options.dry_run:
-        raise UsageError("--dry-run has no effect yet")
+        return None
+    tables = tables_of(targets)
+    known = {label: None for table in tables for label in (*table.rows, *table.added_rows)}
+    where = " or ".join(f"table {table.id}" for table in tables)
+    return tuple(find(name, known, f"row of {where}") for name in rows)

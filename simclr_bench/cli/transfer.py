@@ -2,16 +2,16 @@
 
 import argparse
 
+from simclr_bench.cli.failures import refuse_failed
 from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.cli.progress import make_progress
-from simclr_bench.experiments.profiles import FOLDER
+from simclr_bench.experiments.settings import VerdictSettings
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs `transfer`."""
     from simclr_bench.experiments.folder import FolderOptions, transfer_to_folder
-    from simclr_bench.report.document import build_document
-    from simclr_bench.report.terminal import TerminalReport
+    from simclr_bench.report.stored import finished_document
 
     plan, records = transfer_to_folder(
         FolderOptions(
@@ -26,9 +26,12 @@ def run(options: argparse.Namespace) -> int:
         options.out,
         make_progress(),
     )
-    document = build_document(plan, records, FOLDER, None, str(options.out))
+    document = finished_document(options.out, plan, records, VerdictSettings().margin)
     if options.json:
         print_json(document)
     else:
+        from simclr_bench.report.terminal import TerminalReport
+
         print_text(TerminalReport(document))
+    refuse_failed(plan, records)
     return 0

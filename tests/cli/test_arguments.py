@@ -134,8 +134,8 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
         return lambda document: f"{form} of {document['run_directory']}, ±"
 
     stand_in(
-        "simclr_bench.experiments.reproduction",
-        document_of=lambda path: {"run_directory": str(path)},
+        "simclr_bench.report.stored",
+        stored_document=lambda path: {"run_directory": str(path)},
     )
     stand_in("simclr_bench.report.html", render_html=rendering("html"))
     stand_in("simclr_bench.report.markdown", render_markdown=rendering("markdown"))
@@ -186,8 +186,8 @@ def test_diff_compares_two_run_directories_or_says_why_not(
 ) -> None:
     folder = document([], profile={"name": "folder", "label": "YOUR IMAGES", "notice": ""})
     documents = {"a": document([]), "b": document([], run_directory="b"), "f": folder}
-    module = ModuleType("simclr_bench.experiments.reproduction")
-    vars(module)["document_of"] = lambda path: documents[str(path)]
+    module = ModuleType("simclr_bench.report.stored")
+    vars(module)["stored_document"] = lambda path: documents[str(path)]
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     assert main(["diff", "a", "b", "--json"]) == 0
