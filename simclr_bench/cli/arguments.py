@@ -21,12 +21,15 @@ EPILOG = """\
 examples:
   simclr-bench reproduce --all
   simclr-bench reproduce --table 4 --seeds 16 --set probe.iterations=60
-  simclr-bench report --format html
+  simclr-bench report --format markdown
+  simclr-bench verify
+  simclr-bench diff runs/before runs/after
   simclr-bench transfer --data photos/
   simclr-bench doctor
 
-exit codes: 0 done; 1 only by --fail-on; 2 usage; 3 data, weights or records missing or corrupt;
-4 a job failed; 5 run directory held by another process or of a newer schema; 130/143 interrupted
+exit codes: 0 done, whatever the verdicts; 1 only by --fail-on; 2 usage; 3 data, weights or records
+missing or corrupt, which verify looks for; 4 a job failed; 5 run directory held by another process
+or of another version; 130/143 interrupted
 """
 
 
@@ -42,11 +45,11 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="simclr-bench",
         description="Re-runs the tables of arXiv:2108.00587 (SimCLR fine-tuning, distillation,"
-        " transfer) and sets what comes out beside what the paper printed.",
+        " transfer)\nand sets what comes out beside what the paper printed.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"simclr-bench {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"simclr-bench {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
 
     _add_reproduce(verbs)
@@ -57,11 +60,11 @@ def build_parser() -> Parser:
     diff.add_argument("a", type=Path, metavar="A", help="the run directory before")
     diff.add_argument("b", type=Path, metavar="B", help="the run directory after")
 
-    verify = _verb(verbs, "verify", "recompute every metric from the predictions that were kept")
+    verify = _verb(verbs, "verify", "check a run directory: every metric again, from predictions")
     _add_out(verify, EMBEDDED_RUNS)
 
-    _verb(verbs, "list", "what the paper holds: tables, figures, claims")
-    show = _verb(verbs, "show", "one table as printed, with what each row means")
+    _verb(verbs, "list", "what can be re-run: tables and figures, and how many claims")
+    show = _verb(verbs, "show", "one table as printed: what its rows mean, choices, claims")
     show.add_argument("table", metavar="N", help="table of the paper, 1 to 4")
 
     _verb(verbs, "doctor", "check this machine, with a remedy for each fault")
@@ -71,18 +74,19 @@ def build_parser() -> Parser:
 def _add_reproduce(verbs: "argparse._SubParsersAction[Parser]") -> None:
     reproduce = _verb(verbs, "reproduce", "re-run the paper's tables on the embedded data")
     target = reproduce.add_mutually_exclusive_group(required=True)
-    target.add_argument("--all", action="store_true", help="every table, figure and claim")
+    target.add_argument("--all", action="store_true", help="every table, figure, claim and control")
     target.add_argument(
         "--table",
         type=lambda text: find(text, TABLES, "table"),
         metavar="N",
-        help="table of the paper, 1 to 4; table 3 is the base of table 2, and runs it",
+        help="table of the paper, 1 to 4, with its claims; table 3 is the base of table 2, and runs"
+        " it",
     )
     target.add_argument(
         "--figure",
         type=lambda text: find(text, FIGURES, "figure"),
         metavar="N",
-        help=f"figure of the paper: {' or '.join(FIGURES)}",
+        help="figure of the paper: 2, with table 1 that it shows, or 6, with table 4",
     )
 
     chosen = reproduce.add_argument_group(
@@ -91,12 +95,12 @@ def _add_reproduce(verbs: "argparse._SubParsersAction[Parser]") -> None:
         " --print-config shows them all.",
     )
     for flag, metavar, purpose in (
-        ("--rows", "A,B", "only these rows, by their printed labels (default: all)"),
+        ("--rows", "A,B", "only these rows, by their labels in `show` (default: all)"),
         ("--seeds", "N|A:B", "seeds 0 to N-1, or A to B-1; at least two (default: 8)"),
-        ("--batch-size", "N,N", "batch sizes, in place of the table's"),
+        ("--batch-size", "N,N", "batch sizes of tables 1 and 4, in place of theirs"),
         ("--jobs", "N", "processes (default: the usable CPU cores, at most 8)"),
         ("--workers", "N", "threads of each that prepare batches ahead (default: 0)"),
-        ("--margin", "F", "accuracies that differ by less count as equal (default: 0.05)"),
+        ("--margin", "F", "accuracies closer than this are equal; at most 0.5 (default: 0.05)"),
     ):
         chosen.add_argument(flag, metavar=metavar, help=purpose)
     chosen.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
@@ -116,7 +120,7 @@ def _add_reproduce(verbs: "argparse._SubParsersAction[Parser]") -> None:
     reproduce.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what would be run, how long it would take and the disk it needs",
+        help="print what would be run, how long it would take and the disk it needs; run nothing",
     )
     reproduce.add_argument(
         "--fail-on",
@@ -175,7 +179,7 @@ def _add_transfer(verbs: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _add_report(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    report = _verb(verbs, "report", "write a run directory's results as a file")
+    report = _verb(verbs, "report", "write a run directory as a page, a paper's table or data")
     _add_out(report, EMBEDDED_RUNS)
     report.add_argument(
         "--format", choices=FORMATS, default="html", help="what to write (default: html)"

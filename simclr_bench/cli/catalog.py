@@ -1,6 +1,7 @@
 """`list` and `show`: the paper as data, without importing torch."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.text import Text
 from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.experiments.settings.suggest import find
 from simclr_bench.paper.equal import equal_runs
-from simclr_bench.paper.spec import Claim, Table, stated
+from simclr_bench.paper.spec import Claim, Table, Untestable, stated
 from simclr_bench.paper.tables import FIGURES, TABLES
 
 
@@ -39,17 +40,26 @@ def run(options: argparse.Namespace) -> int:
 
 def _listed() -> RenderableType:
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Table", "Caption", "Rows", "Claims", "Re-run"):
-        grid.add_column(heading)
+    for heading in ("", "Caption", "Rows", "Claims", "Re-run"):
+        grid.add_column(heading, no_wrap=heading != "Caption")
     for table in TABLES.values():
         command = f"reproduce --table {table.id}"
-        grid.add_row(table.id, table.caption, str(len(table.rows)), str(len(table.claims)), command)
-    lines = [
-        f"Figure {figure.id}. {figure.caption}: drawn from table {figure.table}."
-        for figure in FIGURES.values()
+        claims = _counted(table.claims)
+        grid.add_row(f"Table {table.id}", table.caption, str(len(table.rows)), claims, command)
+    for figure in FIGURES.values():
+        caption = f"{figure.caption} (table {figure.table})"
+        grid.add_row(f"Figure {figure.id}", caption, "", "", f"reproduce --figure {figure.id}")
+    lines = [f"Equal runs: {equal.note}." for equal in equal_runs()]
+    lines += [
+        "`simclr-bench show N` prints a table and its claims; `simclr-bench reproduce --all` runs"
+        " everything."
     ]
-    lines += [f"Equal runs: {equal.note}." for equal in equal_runs()]
-    return Group(grid, *map(Text, lines), Text("simclr-bench show N prints one of them."))
+    return Group(grid, *map(Text, lines))
+
+
+def _counted(claims: Sequence[Claim]) -> str:
+    testable = sum(not isinstance(claim.statement, Untestable) for claim in claims)
+    return f"{len(claims)}, {testable} testable" if claims else "none"
 
 
 def _shown(table: Table) -> RenderableType:

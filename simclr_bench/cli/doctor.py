@@ -141,22 +141,29 @@ def check_data() -> Check:
 
 
 def check_weights() -> Check:
-    """Is the pretrained encoder in the cache, whole?"""
+    """Are the networks that reproduce trains in the cache, whole?"""
     try:
+        from simclr_bench.experiments.networks.bases import EmbeddedBase
         from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+        from simclr_bench.training.base_recipe import BASE_RECIPES
         from simclr_bench.training.encoder_cache import cache_directory, read_encoder
 
-        where = f"encoder cache {cache_directory()}"
-        cached = read_encoder(EmbeddedEncoder().key)
+        where = f"cache {cache_directory()}"
+        keys = {"encoder": EmbeddedEncoder().key}
+        keys |= {f"{name} base": EmbeddedBase(name).key for name in BASE_RECIPES}
+        cached = {name: read_encoder(key) is not None for name, key in keys.items()}
     except SimclrBenchError as error:
         found, _, remedy = str(error).partition("; ")
         return Check("weights", "fault", found, remedy)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         return Check("weights", "fault", f"unknown ({reason})", "mend the faults above first")
-    if cached is None:
-        return Check("weights", "ok", f"{where}: empty; the first reproduce pretrains the encoder")
-    return Check("weights", "ok", f"{where}: the pretrained encoder is there, checksum right")
+    there = [name for name, found in cached.items() if found]
+    missing = [name for name, found in cached.items() if not found]
+    parts = [f"{', '.join(there)} there, checksums right"] if there else []
+    if missing:
+        parts.append(f"{', '.join(missing)} not trained yet, which the first run does")
+    return Check("weights", "ok", f"{where}: {'; '.join(parts)}")
 
 
 def check_disk() -> Check:

@@ -68,12 +68,20 @@ def _shown(
     lines = [f"{len(plan.jobs)} jobs in all ({shared} serve several sections), {left} to run."]
     if found.to_make:
         lines.append(f"To be trained first: {', '.join(found.to_make)}.")
-    lines += [
-        f"Time: about {max(1, round(found.seconds / 60))} min with {processes} processes, within a"
-        " factor of two; from a probe of this machine.",
-        f"Disk: {found.bytes / 2**20:.1f} MiB, {free / 2**30:.1f} GiB free.",
-    ]
+    if left:
+        lines += [
+            f"Time: {_duration(found.seconds)} with --jobs {processes}, within a factor of two;"
+            " from a probe of this machine.",
+            f"Disk: {found.bytes / 2**20:.1f} MiB, {free / 2**30:.1f} GiB free.",
+        ]
+    else:
+        lines.append("Everything has a record: the answer takes seconds.")
     return Group(grid, *map(Text, lines))
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"about {minutes} min" if minutes else "less than a minute"
 
 
 def _existing(path: Path) -> Path:

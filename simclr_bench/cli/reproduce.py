@@ -9,9 +9,11 @@ from simclr_bench.cli.configuration import print_configuration
 from simclr_bench.cli.failures import refuse_failed
 from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.cli.progress import make_progress
+from simclr_bench.errors import UsageError
 from simclr_bench.experiments.planning.plan import TARGETS, Request, tables_of
-from simclr_bench.experiments.settings import FLAGS, Resolved, resolve
+from simclr_bench.experiments.settings import ASSIGNMENT, FLAGS, Resolved, resolve
 from simclr_bench.experiments.settings.suggest import find
+from simclr_bench.paper.spec import Distillation
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     settings = resolved.settings
     targets = _targets(options)
+    _refuse_unused_batch_size(targets, resolved.origins["run.batch_size"])
     request = Request(
         targets=targets,
         seeds=tuple(settings.run.seeds),
@@ -79,6 +82,16 @@ def _targets(options: argparse.Namespace) -> tuple[str, ...]:
     if options.all:
         return TARGETS
     return (f"figure {options.figure}" if options.figure else f"table {options.table}",)
+
+
+def _refuse_unused_batch_size(targets: Sequence[str], origin: str) -> None:
+    """Students have their own batch size: one given here for nothing must not pass in silence."""
+    given_here = origin in ("--batch-size", ASSIGNMENT)  # files and variables serve all tables
+    if given_here and all(isinstance(t.base, Distillation) for t in tables_of(targets)):
+        raise UsageError(
+            f"{origin}: run.batch_size is for tables 1 and 4; for table 2 give"
+            " --set distillation.batch_size=N"
+        )
 
 
 def _rows(targets: Sequence[str], rows: tuple[str, ...] | None) -> tuple[str, ...] | None:

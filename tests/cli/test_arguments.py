@@ -7,12 +7,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from simclr_bench.cli import reproduce
 from simclr_bench.cli.arguments import FIGURES, FORMATS, build_parser
+from simclr_bench.cli.dry_run import _shown
 from simclr_bench.cli.main import COMMANDS, main
 from simclr_bench.cli.report import SUFFIXES
 from simclr_bench.errors import UsageError
+from simclr_bench.experiments.planning.estimate import Estimate
+from simclr_bench.experiments.planning.jobs import Plan
 from simclr_bench.experiments.settings.tree import KINDS
 from tests.command import Command
 from tests.report.diff.invented import document
@@ -34,7 +38,9 @@ TABLE = ["reproduce", "--table", "4"]
         ([*TABLE, "--set", "run.jobs=2", "--jobs", "2"], ["run.jobs", "--set and by --jobs"]),
         ([*TABLE, "--jobs", "0"], ["--jobs", "run.jobs", "from 1 to", "'0'"]),
         ([*TABLE, "--workers", "-1"], ["--workers", "run.workers", "'-1'"]),
-        ([*TABLE, "--margin", "2"], ["--margin", "verdict.margin", "between 0 and 1"]),
+        ([*TABLE, "--margin", "0.7"], ["--margin", "verdict.margin", "at most 0.5", "'0.7'"]),
+        (["reproduce", "--table", "2", "--batch-size", "8"], ["--set distillation.batch_size"]),
+        (["reproduce", "--table", "3", "--batch-size", "8"], ["table 2", "--batch-size"]),
         ([*TABLE, "--batch-size", "64,x"], ["--batch-size", "run.batch_size", "'64,x'"]),
         ([*TABLE, "--rows", ""], ["--rows", "run.rows"]),
         ([*TABLE, "--fail-on", "fails,maybe"], ["--fail-on", "'maybe'", "different, fails"]),
@@ -199,3 +205,22 @@ def test_diff_compares_two_run_directories_or_says_why_not(
     refused = capsys.readouterr()
     assert refused.out == "" and len(refused.err.splitlines()) == 1
     assert "a and f cannot be compared" in refused.err and "'folder'" in refused.err
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(0, 0.0), (2, 9.0), (2, 100.0)])
+def test_a_dry_run_promises_minutes_only_where_something_is_left(left: int, seconds: float) -> None:
+    plan = Plan(profile="embedded", targets=("table 1",), series=())
+    found = Estimate(seconds=seconds, bytes=2**20, to_make=())
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(_shown(plan, {"table 1": (2, left)}, found, 3, 2**30, left))
+    text = " ".join(capture.get().split())
+    assert ("Everything has a record" in text) == (left == 0)
+    assert ("Time: less than a minute with --jobs 3" in text) == (seconds == 9)
+    assert ("Time: about 2 min with --jobs 3" in text) == (seconds == 100)
+
+
+def test_only_a_batch_size_given_here_must_find_a_use(command: Command, tmp_path: Path) -> None:
+    words = ["reproduce", "--table", "2", "--dry-run", "--json", "--out", tmp_path]
+    assert command(*words, SIMCLR_BENCH_RUN_BATCH_SIZE="8").json["jobs"] == 32
+    command(*words, "--set", "run.batch_size=8").assert_refused(2, "--set", "distillation")

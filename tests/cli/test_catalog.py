@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from simclr_bench.paper.tables import TABLES
+from simclr_bench.paper.tables import FIGURES, TABLES
 from tests.command import Command
 
 
@@ -31,7 +31,10 @@ def test_list_names_all_tables_and_what_runs(command: Command) -> None:
         assert table.caption.split(" (")[0].split(" ")[0] in result.stdout
     for table in TABLES:
         assert f"reproduce --table {table}" in result.stdout
+    for figure in FIGURES:
+        assert f"reproduce --figure {figure}" in result.stdout
     words = " ".join(result.stdout.split())
+    assert "8, 5 testable" in words
     assert "'tf_flowers' are one experiment; the paper prints 0.873 and 0.906" in words
 
 

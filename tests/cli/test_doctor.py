@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from simclr_bench.cli import doctor
+from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+from simclr_bench.training import encoder_cache
 from tests.command import Command
 
 NAMES = ["python", "torch", "torchvision", "extension", "cuda device", "data", "weights", "disk"]
@@ -69,3 +72,17 @@ def test_a_package_that_does_not_import_is_a_fault(
     assert result.code == 3 and "Traceback" not in result.stderr
     (line,) = [line for line in result.stdout.splitlines() if f" {module}:" in line]
     assert "libgone.so: missing" in line and "pip install" in line
+
+
+def test_the_weights_line_says_what_is_trained_and_what_is_not(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = {check["name"]: check["found"] for check in command("doctor", "--json").json["checks"]}
+    assert "encoder, vgg16 base, resnet50 base not trained yet" in checks["weights"]
+
+    encoder = EmbeddedEncoder().key
+    monkeypatch.setattr(
+        encoder_cache, "read_encoder", lambda key: object() if key == encoder else None
+    )
+    found = doctor.check_weights().found
+    assert "encoder there, checksums right; vgg16 base, resnet50 base not trained yet" in found

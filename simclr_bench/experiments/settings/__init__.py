@@ -5,7 +5,13 @@ Precedence, from the weakest: built in; a TOML file (`--config`); the environmen
 """
 
 from simclr_bench.experiments.settings.paper import Line, explain
-from simclr_bench.experiments.settings.sources import BUILT_IN, FLAGS, Resolved, resolve
+from simclr_bench.experiments.settings.sources import (
+    ASSIGNMENT,
+    BUILT_IN,
+    FLAGS,
+    Resolved,
+    resolve,
+)
 from simclr_bench.experiments.settings.tree import (
     DistillationSettings,
     ProbeSettings,
@@ -15,6 +21,7 @@ from simclr_bench.experiments.settings.tree import (
 )
 
 __all__ = [
+    "ASSIGNMENT",
     "BUILT_IN",
     "FLAGS",
     "DistillationSettings",

@@ -22,7 +22,7 @@ ABOVE_ZERO = number("a number above 0", lambda x: x > 0)
 NOT_NEGATIVE = number("a number, 0 or more", lambda x: x >= 0)
 MOMENTUM = number("a number from 0 to below 1", lambda x: 0 <= x < 1)
 STRENGTH = number("a number from 0 to 1", lambda x: 0 <= x <= 1)
-MARGIN = number("a number between 0 and 1", lambda x: 0 < x < 1)
+MARGIN = number("a number above 0, at most 0.5", lambda x: 0 < x <= 0.5)
 
 
 def usable_cores() -> int:
