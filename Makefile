@@ -1,6 +1,6 @@
 # Everything starts from a bare clone: `make reproduce` and `make test` set up what they need.
 #
-#   make reproduce   environment, extension, then Table 4 on the embedded data
+#   make reproduce   environment, extension, then every table, figure and claim, embedded data
 #   make test        environment, extension, then the test suite
 #   make emulate     the CUDA kernels on the CPU: tests/ptx, which needs nvcc
 #   make build       compile the extension in place; recompiles what changed
@@ -29,7 +29,7 @@ $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
 .PHONY: reproduce test emulate build lint format bench benchmarks mutations gpu clean
 
 reproduce: build
-	$(BIN)/simclr-bench reproduce --table 4
+	$(BIN)/simclr-bench reproduce --all
 
 test: build
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx
