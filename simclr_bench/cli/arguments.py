@@ -131,6 +131,7 @@ def _add_reproduce(verbs: "argparse._SubParsersAction[Parser]") -> None:
         help="exit with 1 if a cell is 'different' or a claim 'fails'; may be repeated"
         " (default: only report it)",
     )
+    _add_details(reproduce)
     reproduce.add_argument(
         "--quiet", action="store_true", help="nothing on stderr but errors: no progress, no notices"
     )
@@ -175,6 +176,7 @@ def _add_transfer(verbs: "argparse._SubParsersAction[Parser]") -> None:
         help="leave out files that do not decode, and list them (default: stop at the first)",
     )
     _add_seeds(transfer)
+    _add_details(transfer)
     _add_out(transfer, "runs/transfer")
 
 
@@ -199,6 +201,14 @@ def _verb(verbs: "argparse._SubParsersAction[Parser]", name: str, purpose: str) 
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _add_details(parser: Parser) -> None:
+    parser.add_argument(
+        "--details",
+        action="store_true",
+        help="print every measure, test, note and reason (default: a line for each row)",
+    )
 
 
 def _add_seeds(parser: Parser) -> None:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         from simclr_bench.report.terminal import TerminalReport
 
-        print_text(TerminalReport(document))
+        print_text(TerminalReport(document, details=options.details))
     refuse_failed(plan, records)
     return 1 if not verdicts_of(document).isdisjoint(options.fail_on) else 0
 

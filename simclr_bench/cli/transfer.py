@@ -32,6 +32,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         from simclr_bench.report.terminal import TerminalReport
 
-        print_text(TerminalReport(document))
+        print_text(TerminalReport(document, details=options.details))
     refuse_failed(plan, records)
     return 0

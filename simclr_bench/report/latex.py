@@ -13,6 +13,7 @@ from simclr_bench.report.reading import (
     is_metric,
     judged_first,
     meaning_of,
+    not_comparable,
     parts_of,
     printed_of,
     widest,
@@ -125,7 +126,15 @@ def _remark(table: JSON, measures: Sequence[JSON]) -> str:
     meanings = "; ".join(f"{each['title']}: {meaning_of(table, each)}" for each in measures)
     failed = [f"{row['label']}: {words.seeds(row)}" for row in table["rows"] if row["failed"]]
     stale = [f"{row['label']} is stale: {row['stale']}" for row in table["rows"] if row["stale"]]
-    remarks = [f"{meanings}. Intervals: {table['intervals']}.", *failed, *stale, *table["notes"]]
+    reason = not_comparable(table["rows"])
+    verdicts = [words.none_comparable(reason)] if reason else []
+    remarks = [
+        *verdicts,
+        f"{meanings}. Intervals: {table['intervals']}.",
+        *failed,
+        *stale,
+        *table["notes"],
+    ]
     return " ".join(f"{each.rstrip('.')}." for each in remarks)
 
 

@@ -18,9 +18,11 @@ from simclr_bench.report.reading import (
     judged_first,
     meaning_of,
     most_against,
+    not_comparable,
     parts_of,
     printed_of,
     rows_to_name,
+    stale_lines,
     title_of,
     verdicts_compare,
     widest,
@@ -57,12 +59,16 @@ def render_markdown(document: JSON) -> str:
 
 def _summary(document: JSON) -> Iterator[str]:
     yield "## Summary"
-    yield _text(document["words"]["this_run"])
+    yield _text(words.sentence(document["words"]["this_run"]))
     counts = cell_counts(document["tables"])
     if any(counts.values()):
         yield _grid(["Cells", "Number"], [[_cell_word(w), str(n)] for w, n in counts.items()])
     claims = [
-        [_text(table["id"]), _text(claim["id"]), _claim_word(claim_word(claim))]
+        [
+            _text(table["id"]),
+            f"{_text(claim['id'])}: “{_text(words.shortened(claim['sentence'], 110))}”",
+            _claim_word(claim_word(claim)),
+        ]
         for table in document["tables"]
         for claim in table["claims"]
     ]
@@ -73,16 +79,14 @@ def _summary(document: JSON) -> Iterator[str]:
     if failed := failed_seeds(document):
         yield f"{failed} seeds failed or diverged; they count as 0."
     if document["stale"]:
-        yield _bullets(
-            f"stale: {each['section']}, {each['label']}, seeds"
-            f" {', '.join(map(str, each['seeds']))}: {each['reason']}"
-            for each in document["stale"]
-        )
+        yield _bullets(f"stale: {line}" for line in stale_lines(document["stale"]))
 
 
 def _table(table: JSON, label: str) -> Iterator[str]:
     yield f"## {_text(words.table_title(table))}"
     yield _text(table["source"])
+    if reason := not_comparable(table["rows"]):
+        yield _text(words.none_comparable(reason))
     if not table["measures"]:
         lines = [table["header"], *(row["cells"] for row in table["rows"])]
         titles, *printed = [[*map(_text, line)] for line in lines]
@@ -105,8 +109,10 @@ def _table(table: JSON, label: str) -> Iterator[str]:
         if compared := verdicts_compare(table):
             meanings.append(f"verdicts compare: {compared}")
         yield _bullets(meanings)
-    remarks = [f"{row['label']}: {words.seeds(row)}" for row in table["rows"] if row["failed"]] + [
-        f"{row['label']} is stale: {row['stale']}" for row in table["rows"] if row["stale"]
+    remarks = [f"{row['label']}: {words.seeds(row)}" for row in table["rows"] if row["failed"]]
+    remarks += [
+        f"stale: {reason}"
+        for reason in dict.fromkeys(row["stale"] for row in table["rows"] if row["stale"])
     ]
     remarks += table["notes"]
     remarks += [f"in the paper: {text}" for text in table["inconsistencies"]]
@@ -120,6 +126,8 @@ def _row(row: JSON, table: JSON, measures: Sequence[JSON]) -> list[str]:
     parts = [_text(part) for part in parts_of(row)]
     if row["ours_alone"]:
         parts[0] += " (ours alone)"
+    if row["stale"]:
+        parts[0] += " (stale)"
     parts += [""] * (len(columns_of(table)) - len(parts))
     candidate = widest(row["paper"])
     printed = _text(printed_of(row))
@@ -170,7 +178,12 @@ def _control(control: JSON) -> Iterator[str]:
     rows = [
         [
             _text(row["label"]),
-            *(_metric(c) if is_metric(c) else _text(words.plain(c)) for c in row["cells"]),
+            *(
+                _metric(cell, signed=words.is_signed(name))
+                if is_metric(cell)
+                else _text(words.plain_cell(cell))
+                for name, cell in zip(control["columns"], row["cells"], strict=True)
+            ),
         ]
         for row in control["rows"]
     ]
@@ -201,11 +214,7 @@ def _setting(document: JSON) -> Iterator[str]:
         yield _bullets(f"{words.figure_title(f)}: {', '.join(f['files'])}" for f in saved)
     if document["equal_runs"]:
         yield "## The same experiment, printed more than once"
-        yield _bullets(
-            "; ".join(f"table {r['table']}, {r['label']}: {r['printed']}" for r in each["runs"])
-            + f". {each['note']}"
-            for each in document["equal_runs"]
-        )
+        yield _bullets(words.sentence(words.equal_runs(each)) for each in document["equal_runs"])
     yield "## Reproducibility checklist"
     rows = [
         [

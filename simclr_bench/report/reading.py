@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from simclr_bench.report.words import CELL_SYMBOLS, NOTHING
+from simclr_bench.report.words import CELL_SYMBOLS, NOT_COMPARABLE, NOTHING
 
 JSON = dict[str, Any]
+
+# More lines than these about what is stale say nothing new.
+STALE_LINES = 12
 
 
 def widest(paper: JSON) -> JSON | None:
@@ -34,8 +37,16 @@ def has_paper(rows: Sequence[JSON]) -> bool:
 
 
 def has_verdicts(rows: Sequence[JSON]) -> bool:
-    """Whether any of these rows is judged."""
-    return any(row["verdict"] for row in rows)
+    """Whether any of these rows has a verdict that says more than that it cannot be compared."""
+    return any(row["verdict"] and row["verdict"]["word"] != NOT_COMPARABLE for row in rows)
+
+
+def not_comparable(rows: Sequence[JSON]) -> str:
+    """Why none of these rows can be compared; empty where some can, or where none is judged."""
+    found = [row["verdict"] for row in rows if row["verdict"]]
+    if has_verdicts(rows):
+        return ""
+    return "; ".join(dict.fromkeys(verdict["reason"] for verdict in found))
 
 
 def parts_of(row: JSON) -> list[str]:
@@ -81,6 +92,22 @@ def _range(counts: Sequence[int]) -> str:
     return f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
 
 
+def papers_numbers(table: JSON) -> str:
+    """The numbers of the inconsistencies that bear on a table, as in `1, 4, 9 to 15`."""
+    runs: list[list[int]] = []
+    for text in table["inconsistencies"]:
+        number = text.partition(". ")[0]
+        if not number.isdigit():
+            continue
+        if runs and runs[-1][-1] == int(number) - 1:
+            runs[-1].append(int(number))
+        else:
+            runs.append([int(number)])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
+    )
+
+
 def verdicts_compare(table: JSON) -> str:
     """What the verdicts of a table are about: measures and margins; empty where it has none."""
     verdicts = [row["verdict"] for row in table["rows"] if row["verdict"]]
@@ -110,11 +137,28 @@ def claim_word(claim: JSON) -> str:
     return words.pop() if len(words) == 1 else "mixed"
 
 
+def by_verdict(judgements: Sequence[JSON]) -> dict[str, list[JSON]]:
+    """The judgements of a claim by their word, in the order in which the words first come."""
+    found: dict[str, list[JSON]] = {}
+    for judgement in judgements:
+        found.setdefault(judgement["verdict"], []).append(judgement)
+    return found
+
+
+def deciding_p(judgement: JSON) -> float | None:
+    """The p-value behind a verdict; of an undecided claim, the smaller of both."""
+    both = {"holds": judgement["p_holds"], "fails": judgement["p_fails"]}
+    known = [value for value in both.values() if value is not None]
+    return both.get(judgement["verdict"], min(known, default=None))
+
+
 def rows_to_name(table: JSON, claim: JSON, judgement: JSON) -> list[str]:
     """The rows that were compared, where they are not all that the claim speaks of; else none."""
     said: str = claim["statement"]["text"]
     spoken_of = {row["label"] for row in table["rows"] if row["label"] in said}
-    return judgement["rows"] if spoken_of - set(judgement["rows"]) else []
+    compared = judgement["rows"]
+    missing = [label for label in spoken_of if not any(label in each for each in compared)]
+    return compared if missing else []
 
 
 def most_against(judgement: JSON) -> JSON | None:
@@ -135,6 +179,28 @@ def cell_counts(tables: Sequence[JSON]) -> dict[str, int]:
 def failed_seeds(document: JSON) -> int:
     """How many seeds of all tables failed or diverged."""
     return sum(len(row["failed"]) for table in document["tables"] for row in table["rows"])
+
+
+def stale_lines(stale: Sequence[JSON]) -> list[str]:
+    """What is stale, and why: a line for each section and reason, a dozen at most.
+
+    Args:
+        stale: `stale` of a document.
+    """
+    groups: dict[tuple[str, str], list[JSON]] = {}
+    for each in stale:
+        groups.setdefault((each["section"], each["reason"]), []).append(each)
+    lines = [
+        f"{section}: {_labels(found)}, {reason}" for (section, reason), found in groups.items()
+    ]
+    if len(lines) <= STALE_LINES:
+        return lines
+    rest = sum(map(len, list(groups.values())[STALE_LINES - 1 :]))
+    return [*lines[: STALE_LINES - 1], f"and {rest} other rows"]
+
+
+def _labels(found: Sequence[JSON]) -> str:
+    return found[0]["label"] if len(found) == 1 else f"{len(found)} rows"
 
 
 def all_figures(document: JSON) -> Iterator[JSON]:

@@ -7,13 +7,16 @@ JSON = dict[str, Any]
 
 NOTHING = "—"
 
+# The one verdict that is about the cell's premises, not about its numbers.
+NOT_COMPARABLE = "not comparable"
+
 # A symbol stands before each word, so that neither colour nor reading is needed to tell them apart.
 CELL_SYMBOLS = {
     "different": "≠",
     "equivalent": "=",
     "consistent": "≈",
     "inconclusive": "?",
-    "not comparable": "∅",
+    NOT_COMPARABLE: "∅",
 }
 CLAIM_SYMBOLS = {
     "holds": "✓",
@@ -26,15 +29,15 @@ CLAIM_SYMBOLS = {
 ANSWER_SYMBOLS = {"yes": "✓", "no": "✗", "n/a": "∅"}
 
 CELL_MEANINGS = {
-    "different": "the printed number lies outside the 95 % prediction interval",
-    "equivalent": "two one-sided tests at 5 % put the difference within the margin",
-    "consistent": "a difference of the margin would have been seen with a power of 80 %",
+    "different": "the printed number lies outside the 95\u00a0% prediction interval",
+    "equivalent": "two one-sided tests at 5\u00a0% put the difference within the margin",
+    "consistent": "a difference of the margin would have been seen with a power of 80\u00a0%",
     "inconclusive": "the evidence does not suffice for any of the others",
-    "not comparable": "other data or weights than the official ones",
+    NOT_COMPARABLE: "other data or weights than the official ones",
 }
 
 # Metrics that are differences: these are shown with their sign.
-SIGNED = ("gap", "difference")
+SIGNED = ("gap", "difference", "gain")
 
 # What a claim's verdict is on embedded data, in short and in full.
 MECHANISM_CHECK = "mechanism check"
@@ -42,6 +45,17 @@ MECHANISM_CHECKS = (
     "A mechanism check: embedded images and an encoder trained here show how the recipe behaves,"
     " and are no evidence about the paper's data."
 )
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence of its own: with a capital and a full stop."""
+    closed = text if text.endswith((".", "?", "!", ".)")) else f"{text}."
+    return closed[:1].upper() + closed[1:]
+
+
+def is_signed(title: str) -> bool:
+    """Whether a column of that title holds differences."""
+    return title.lower() in SIGNED
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
@@ -69,9 +83,22 @@ def plain(value: Any) -> str:
     return NOTHING if value is None else str(value)
 
 
+def plain_cell(value: Any) -> str:
+    """A control's cell that is not a measured one: a fraction, a count or a name."""
+    return number(value) if isinstance(value, float) else plain(value)
+
+
 def p_value(value: float) -> str:
     """A p-value with two digits, as in `p = 0.012`."""
     return "p < 0.0001" if value < 0.0001 else f"p = {value:.2g}"
+
+
+def p_values(values: Sequence[float]) -> str:
+    """Several p-values as a range, as in `p = 0.012 to 0.4`; empty without any."""
+    if not values:
+        return ""
+    least, most = p_value(min(values)), p_value(max(values))
+    return least if least == most else f"{least} to {most.removeprefix('p = ')}"
 
 
 def percent(value: float) -> str:
@@ -147,6 +174,24 @@ def excluded(row_excluded: JSON) -> str:
 def reference(found: JSON) -> str:
     """What another source has for the data set of a row."""
     return f"{found['source']}, {found['what']}: {number(found['value'])}"
+
+
+def none_comparable(reason: str) -> str:
+    """What stands once with a table none of whose cells can be compared."""
+    return f"Cells: {NOT_COMPARABLE} ({reason})"
+
+
+def shortened(sentence: str, length: int) -> str:
+    """A sentence of at most so many characters, cut between two words where it is longer."""
+    text = " ".join(sentence.split())
+    return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0].rstrip(",;") + " …"
+
+
+def equal_runs(found: JSON) -> str:
+    """Lines of the paper that are one experiment, with what it prints in each."""
+    return " and ".join(
+        f"table {run['table']}, {run['label']}: {run['printed']}" for run in found["runs"]
+    )
 
 
 def environment(found: Mapping[str, Any]) -> str:

@@ -136,10 +136,14 @@ def test_a_corrupt_record_is_refused_by_name(
 def test_the_text_shows_both_tables_the_figure_and_the_check(
     keeping: Command, table_4: Result, run_directory: Path
 ) -> None:
-    text = keeping("reproduce", "--table", "4", "--out", run_directory).stdout
-    assert text.count("EMBEDDED") >= 5
-    for words in ("batch size 64", "batch size 32", "what pretraining is worth", "0.906"):
-        assert words in text
+    words = ["reproduce", "--table", "4", "--out", run_directory]
+    brief, full = keeping(*words).stdout, keeping(*words, "--details").stdout
+    for text, batch in ((brief, "batch"), (full, "batch size")):
+        assert text.count("EMBEDDED") >= 5
+        for said in (f"{batch} 64", f"{batch} 32", "what pretraining is worth", "0.906"):
+            assert said in text
+    assert "elsewhere: arXiv" in full and "elsewhere: arXiv" not in brief
+    assert 3 * brief.count("\n") < full.count("\n")
     for kind in ("png", "svg"):
         assert (run_directory / "figures" / f"figure-6.{kind}").stat().st_size > 1000
 
@@ -221,6 +225,6 @@ def test_a_truncated_png_stops_by_name_or_is_skipped_and_recorded(
     assert [skip["file"] for skip in entry["skipped"]] == [f"3/{victim.name}"]
     assert entry["train_images"] + entry["heldout_images"] == 1796
     assert (
-        "Skipped 1 files: 3/"
+        "Skipped 1 file: 3/"
         in keeping(*[w for w in words if w != "--json"], "--skip-corrupt").stdout
     )

@@ -26,6 +26,6 @@ if __name__ == "__main__":
     name, *width = sys.argv[1:]
     if name == "terminal":
         console = Console(width=int(width[0]) if width else None, highlight=False)
-        console.print(TerminalReport(document()))
+        console.print(TerminalReport(document(), details="--details" in width))
     else:
         sys.stdout.write(RENDERINGS[name](document()))

@@ -179,6 +179,15 @@ def test_stale_rows_say_why() -> None:
     assert row(document, "4", "dtd")["stale"] == "other code"
     assert row(document, "4", "food_101")["stale"] is None
     assert document["stale"] == stale
+
+
+def test_of_two_rows_of_one_label_the_stale_one_is_marked() -> None:
+    other = {"section": "table 4", "label": "dtd", "seeds": [0, 1], "reason": "other code"}
+    document = invented.document(stale=[other | {"variant": {"batch_size": 32}}])
+    (table,) = [table for table in document["tables"] if table["id"] == "4"]
+    marked = {each["batch_size"]: each["stale"] for each in table["rows"] if each["label"] == "dtd"}
+    assert marked == {64: None, 32: "other code"}
+    assert document["stale"] == [other]  # a closed object of the schema
     answers = {each["question"]: each["answer"] for each in document["checklist"]}
     assert answers["Is every result of the present configuration, code and data?"] == "no"
 
@@ -298,5 +307,5 @@ def test_the_checklist_follows_the_records() -> None:
 def test_words_are_defined_and_a_stand_in_reproduces_nothing(document: JSON) -> None:
     words = document["words"]
     assert "same team" in words["repeatability"] and "different team" in words["replication"]
-    assert "none of the paper's results is reproduced or replicated" in words["this_run"]
-    assert "a replication" in official.document()["words"]["this_run"]
+    assert "None of the paper's results is reproduced or replicated" in words["this_run"]
+    assert "A replication" in official.document()["words"]["this_run"]

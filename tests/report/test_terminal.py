@@ -13,9 +13,9 @@ from tests.report import invented_document
 JSON = dict[str, Any]
 
 
-def printed(document: JSON, width: int = 80, **options: Any) -> str:
+def printed(document: JSON, width: int = 80, *, details: bool = True, **options: Any) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False, **options)
-    console.print(TerminalReport(document))
+    console.print(TerminalReport(document, details=details))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -77,11 +77,18 @@ def test_the_printed_number_has_its_widest_interval(narrow: str) -> None:
 
 def test_the_papers_other_columns_stand_below_the_name(narrow: str) -> None:
     lines = [line.rstrip() for line in narrow.splitlines()]
-    at = [number for number, line in enumerate(lines) if line.startswith("food_101  ")]
-    assert len(at) == 3  # batch 64, its continuation, batch 32
+    at = [number for number, line in enumerate(lines) if line.startswith("food_101 (stale)  ")]
+    assert len(at) == 2  # batch 64, batch 32
     assert lines[at[1] + 1].startswith("101 · Varied (512 x 512)")
     batch_32 = narrow.split("batch size 32", 1)[1]
     assert "paper" not in batch_32.split("As published:")[0]
+
+
+def test_no_verdict_is_shown_where_none_can_be_given(narrow: str) -> None:
+    table_1, table_2 = narrow.split("Table 1. ")[1].split("Table 2. ")
+    assert "Verdict" in table_1 and "≠ different" in table_1
+    assert "Verdict" not in table_2.split("Verdicts compare")[0]
+    assert table_2.split("Table 3. ")[0].count("not comparable") == 1
 
 
 def test_table_3_is_shown_as_printed(narrow: str) -> None:
@@ -97,11 +104,11 @@ def test_table_3_is_shown_as_printed(narrow: str) -> None:
         "EMBEDDED: Procedural images and an encoder trained here",
         "Measured with simclr-bench 0.1.0, commit 0123456789ab, NT-Xent chunked, not compiled",
         "records from 2 environments",
-        "Skipped 1 files: a/[bold]x[/bold]",
+        "Skipped 1 file: a/[bold]x[/bold]",
         "? inconclusive (power 18% at 0.05; no number of seeds would settle it): All",
-        "∅ not comparable: procedural images; trained here: cats_vs_dogs, tf_flowers, food_101",
+        "Cells: not comparable (procedural images; trained here)",
         "! All: 3 seeds, of which seed 1 diverged (loss is not finite); seed 2 failed (OSError:",
-        "! food_101 is stale: the code has changed",
+        "! stale: the code has changed",
         "Verdicts compare: Held-out, margin 0.05.",
         "! In the paper: Table 1 prints .873 and Table 4 .906 for the same run.",
         "tf_flowers elsewhere: SimCLR v1, table 8, linear evaluation: 0.942.",
@@ -124,18 +131,15 @@ def test_the_output_says(narrow: str, wide: str, sentence: str) -> None:
 def test_the_last_lines_are_all_verdicts(narrow: str) -> None:
     assert words_of(narrow.split("\nSummary\n")[1]) == words_of(
         """
-        replication
+        Replication.
         Cells: ≠ different 1, = equivalent 1, ≈ consistent 1, ? inconclusive 1, ∅ not comparable 5
-        Claim, table 1, singles-equal: ✗ fails
-        Claim, table 1, all-is-best: ✓ holds
-        Claim, table 1, none-is-worst: ? undecided
-        Claim, table 2, same-architecture-wins: ± mixed
-        Claim, table 4, fewer-classes-higher-accuracy: ± mixed
-        Claim, table 4, memory-stops-above-64: ∅ not testable
+        Claims, table 1: ✗ fails singles-equal; ✓ holds all-is-best; ? undecided none-is-worst
+        Claims, table 2: ± mixed same-architecture-wins
+        Claims, table 4: ± mixed fewer-classes-higher-accuracy; ∅ not testable 1
         A mechanism check: embedded images and an encoder trained here show how the recipe
         behaves, and are no evidence about the paper's data.
         ! 2 seeds failed or diverged; they count as 0.
-        ! Stale: table 4, food_101, seeds 0, 1, 2: the code has changed
+        ! Stale: table 4: food_101, the code has changed
         """
     )
 

@@ -48,8 +48,8 @@ def build_document(
         profile: What the data and the encoder were.
         run_directory: Where the records are.
         margin: The difference in accuracy that matters.
-        stale: Rows whose records are of another configuration, code or data: section, label, seeds
-            and reason.
+        stale: Rows whose records are of another configuration, code or data: section, label, seeds,
+            reason and, where a label has several rows, variant.
         official: What counts as the paper's own data and weights.
 
     Raises:
@@ -85,7 +85,9 @@ def build_document(
         "figures": build_figures(sections),
         "controls": build_controls(sections),
         "equal_runs": _equal_runs({table["id"] for table in tables}),
-        "stale": [dict(each) for each in stale],
+        "stale": [
+            {name: each[name] for name in ("section", "label", "seeds", "reason")} for each in stale
+        ],
     }
     return document | {"checklist": build_checklist(document, found)}
 

@@ -19,6 +19,7 @@ def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
     environment = document["environment"]
     rows = [row for table in document["tables"] for row in table["rows"] if row["measures"]]
     seeds = [len(row["seeds"]) for row in rows]
+    fewest_and_most = str(min(seeds, default=0)), str(max(seeds, default=0))
     skipped = sum(len(data["skipped"]) for data in document["data"])
     unfinished = sum(record.status != "done" for record in records)
     hours = sum(record.seconds for record in records) / 3600
@@ -49,7 +50,7 @@ def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
         _item(
             "Is every file that was left out named?",
             True if skipped else None,
-            f"data: {skipped} files were skipped",
+            f"data: {skipped or 'no'} files were skipped",
         ),
         _item(
             "Are the data and weights the paper's?",
@@ -59,7 +60,7 @@ def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
         _item(
             "Are seeds and the number of runs given?",
             True,
-            f"seeds of each row: {min(seeds, default=0)} to {max(seeds, default=0)};"
+            f"seeds of each row: {' to '.join(dict.fromkeys(fewest_and_most))};"
             f" {len(records)} jobs in all",
         ),
         _item(
@@ -81,12 +82,12 @@ def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
         _item(
             "Was everything measured in one environment?",
             environment["distinct_environments"] == 1,
-            f"environment: {environment['distinct_environments']}",
+            f"environment: {environment['distinct_environments']} in all records",
         ),
         _item(
             "Is every result of the present configuration, code and data?",
             not document["stale"],
-            f"stale: {len(document['stale'])}",
+            f"stale: {len(document['stale']) or 'no'} series of records",
         ),
         _item(
             "Can every metric be computed again from what was kept?",

@@ -14,32 +14,32 @@ from simclr_bench.results.store import Record
 # Source: ACM, Artifact Review and Badging, version 1.1 (2020); in our words.
 WORDS = {
     "repeatability": (
-        "the same team obtains the result again with the same setup (ACM, version 1.1)"
+        "The same team obtains the result again with the same setup (ACM, version 1.1)."
     ),
     "reproducibility": (
-        "a different team obtains the result with the same setup, the authors' own artifacts (ACM,"
-        " version 1.1)"
+        "A different team obtains the result with the same setup, the authors' own artifacts (ACM,"
+        " version 1.1)."
     ),
     "replication": (
-        "a different team obtains the result with a setup of its own making (ACM, version 1.1,"
-        " where it is called replicability)"
+        "A different team obtains the result with a setup of its own making (ACM, version 1.1,"
+        " where it is called replicability)."
     ),
 }
 THIS_RUN = {
     "embedded": (
-        "none of the paper's results is reproduced or replicated here: data and encoder are"
+        "None of the paper's results is reproduced or replicated here: data and encoder are"
         " stand-ins, and claims are checked as mechanisms. The same command, run again on the same"
-        " machine, shows the repeatability of this run"
+        " machine, shows the repeatability of this run."
     ),
     "folder": (
-        "the paper's protocol on other images and another encoder: neither a reproduction nor a"
+        "The paper's protocol on other images and another encoder: neither a reproduction nor a"
         " replication of its results. The same command, run again on the same machine, shows the"
-        " repeatability of this run"
+        " repeatability of this run."
     ),
 }
 OTHERWISE = (
-    "a replication: another team, code of its own. It is called so only where data and weights are"
-    " the official ones, and cells that are not comparable say why"
+    "A replication: another team, code of its own. It is called so only where data and weights are"
+    " the official ones, and cells that are not comparable say why."
 )
 
 

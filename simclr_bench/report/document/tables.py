@@ -131,6 +131,7 @@ def _common(table: str, measured: Measured, context: Context) -> JSON:
         str(each["reason"])
         for each in context.stale
         if (each["section"], each["label"]) == (section, measured.label)
+        and each.get("variant", measured.variant) == measured.variant
     ]
     return {
         "label": measured.label,

@@ -33,7 +33,10 @@ def control(found: JSON, label: str) -> Iterator[RenderableType]:
         else:
             view.add_column(Text(name), overflow="fold")
     for row in found["rows"]:
-        view.add_row(Text(row["label"]), *map(_cell, row["cells"]))
+        cells = zip(found["columns"], row["cells"], strict=True)
+        view.add_row(
+            Text(row["label"]), *(_cell(cell, signed=words.is_signed(name)) for name, cell in cells)
+        )
     yield view
     for note in found["notes"]:
         yield muted(note)
@@ -65,14 +68,11 @@ def equal_runs(runs: Sequence[JSON]) -> Iterator[RenderableType]:
     """Lines of the paper that are one experiment."""
     yield heading("The same experiment, printed more than once")
     for each in runs:
-        printed = " and ".join(
-            f"table {run['table']}, {run['label']}: {run['printed']}" for run in each["runs"]
-        )
-        yield indented(printed)
+        yield indented(words.equal_runs(each))
 
 
 def _cell(cell: Any, *, signed: bool = False) -> Text:
     if is_metric(cell):
         mean = words.number(cell["mean"], signed=signed)
         return two_lines(mean, words.interval(cell["interval"]))
-    return Text(words.plain(cell))
+    return Text(words.plain_cell(cell))

@@ -44,10 +44,10 @@ def indented(text: str | Text, by: int = 2) -> Padding:
     return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, by), expand=False)
 
 
-def grid(title: str) -> Table:
+def grid(title: str = "") -> Table:
     """An empty table without a frame."""
     return Table(
-        title=Text(f"\n{title}", style="bold"),
+        title=Text(f"\n{title}", style="bold") if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

@@ -6,17 +6,17 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from simclr_bench.report.reading import cell_counts, claim_word, failed_seeds
+from simclr_bench.report.reading import cell_counts, claim_word, failed_seeds, stale_lines
 from simclr_bench.report.terminal.styles import heading, indented, verdict
-from simclr_bench.report.words import MECHANISM_CHECKS
+from simclr_bench.report.words import MECHANISM_CHECKS, sentence
 
 JSON = dict[str, Any]
 
 
 def summary(document: JSON) -> Iterator[RenderableType]:
-    """Counts of cells, a word for each claim, and what is stale or failed."""
+    """Counts of cells, each claim under its word, and what is stale or failed."""
     yield heading("Summary")
-    yield indented(document["words"]["this_run"])
+    yield indented(sentence(document["words"]["this_run"]))
     counts = {word: n for word, n in cell_counts(document["tables"]).items() if n}
     if counts:
         line = Text("Cells: ")
@@ -24,14 +24,19 @@ def summary(document: JSON) -> Iterator[RenderableType]:
             line.append(", " if place else "").append_text(verdict(word)).append(f" {n}")
         yield indented(line)
     for table in document["tables"]:
+        claims: dict[str, list[str]] = {}
         for claim in table["claims"]:
-            line = Text(f"Claim, table {table['id']}, {claim['id']}: ")
-            yield indented(line.append_text(verdict(claim_word(claim))))
+            claims.setdefault(claim_word(claim), []).append(claim["id"])
+        line = Text(f"Claims, table {table['id']}: ")
+        for place, (word, names) in enumerate(claims.items()):
+            line.append("; " if place else "").append_text(verdict(word))
+            # Their names and reasons stand with the table.
+            line.append(f" {len(names) if word == 'not testable' else ', '.join(names)}")
+        if claims:
+            yield indented(line)
     if any(claim["mechanism_check"] for table in document["tables"] for claim in table["claims"]):
         yield indented(MECHANISM_CHECKS)
     if failed := failed_seeds(document):
         yield indented(Text(f"! {failed} seeds failed or diverged; they count as 0.", style="bold"))
-    for stale in document["stale"]:
-        seeds = ", ".join(map(str, stale["seeds"]))
-        text = f"! Stale: {stale['section']}, {stale['label']}, seeds {seeds}: {stale['reason']}"
-        yield indented(Text(text, style="bold"))
+    if stale := stale_lines(document["stale"]):
+        yield indented(Text(f"! Stale: {'; '.join(stale)}", style="bold"))

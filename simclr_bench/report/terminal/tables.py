@@ -16,6 +16,7 @@ from simclr_bench.report.reading import (
     judged_first,
     meaning_of,
     measured,
+    not_comparable,
     parts_of,
     printed_of,
     verdicts_compare,
@@ -49,14 +50,16 @@ def table_view(table: JSON, label: str, width: int) -> Iterator[RenderableType]:
         width: Columns of the terminal.
     """
     yield heading(f"{words.table_title(table)} ({table['source']})")
+    if reason := not_comparable(table["rows"]):
+        yield Text(words.none_comparable(reason))
     groups = by_batch_size(table)
     for batch_size, rows in groups:
         where = f", batch size {batch_size}" if len(groups) > 1 else ""
         if table["measures"]:
             yield from _blocks(table, rows, f"{label}{where}", width)
         else:
-            yield _printed_alone(table, rows)
-        yield from _remarks(rows)
+            yield printed_alone(table, rows)
+        yield from remarks(rows)
     yield from _legend(table)
 
 
@@ -110,7 +113,13 @@ def _above(parts: Sequence[str]) -> tuple[str, str]:
 
 def _named(row: JSON) -> list[str]:
     name, *others = parts_of(row)
-    return [f"{name} (ours alone)" if row["ours_alone"] else name, *others]
+    name += " (ours alone)" if row["ours_alone"] else ""
+    return [f"{name}{stale_mark(row)}", *others]
+
+
+def stale_mark(row: JSON) -> str:
+    """What stands after the name of a row whose records are not of today's code or data."""
+    return " (stale)" if row["stale"] else ""
 
 
 def _printed(row: JSON) -> Text:
@@ -127,7 +136,8 @@ def _metric(name: str, metric: JSON | None) -> Text:
     return two_lines(mean, words.interval(metric["interval"]))
 
 
-def _printed_alone(table: JSON, rows: Sequence[JSON]) -> Table:
+def printed_alone(table: JSON, rows: Sequence[JSON]) -> Table:
+    """A table of the paper that holds no results."""
     view = grid("As printed")
     for name in table["header"]:
         view.add_column(Text(name), overflow="fold")
@@ -136,12 +146,12 @@ def _printed_alone(table: JSON, rows: Sequence[JSON]) -> Table:
     return view
 
 
-def _remarks(rows: Sequence[JSON]) -> Iterator[RenderableType]:
-    """What a row's line has no room for: longer verdicts, failed seeds, stale records."""
+def remarks(rows: Sequence[JSON], *, stale: bool = True) -> Iterator[RenderableType]:
+    """What a row's line has no room for: longer verdicts, failed seeds, why records are stale."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         found = row["verdict"]
-        if found and found["text"] != found["word"]:
+        if has_verdicts(rows) and found and found["text"] != found["word"]:
             reasons.setdefault(found["text"], []).append(row["label"])
     words_of = {row["verdict"]["text"]: row["verdict"]["word"] for row in rows if row["verdict"]}
     for text, labels in reasons.items():
@@ -150,8 +160,8 @@ def _remarks(rows: Sequence[JSON]) -> Iterator[RenderableType]:
     for row in rows:
         if row["failed"]:
             yield indented(Text(f"! {row['label']}: {words.seeds(row)}", style="bold"))
-        if row["stale"]:
-            yield indented(Text(f"! {row['label']} is stale: {row['stale']}", style="bold"))
+    for reason in dict.fromkeys(row["stale"] for row in rows if row["stale"] and stale):
+        yield indented(Text(f"! stale: {reason}", style="bold"))
 
 
 def _legend(table: JSON) -> Iterator[RenderableType]:
