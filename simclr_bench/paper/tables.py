@@ -74,7 +74,8 @@ TABLE_1 = Table(
         "Flipping + Color distortion": {"augment": ("flip", "color")},
     },
     choices={
-        "batch_size": "section 6.1 gives none; section 6.3, 'similar to experiment 6.1', has 64",
+        "batch_size": "section 6.1 gives none; section 6.3, 'similar to experiment 6.1', has 32 and"
+                      " 64, and table 4 is of 64",
         "iterations": "section 6.1 gives none; section 6.3 has 30",
         "learning_rate": f"section 6.1 gives none; section 6.3 and {NOTEBOOK} have 0.1",
         "momentum": f"stated nowhere; {NOTEBOOK} has 0.9",
@@ -107,17 +108,21 @@ TABLE_2 = Table(
     },
     choices={
         "augment": "stated nowhere; the official distillation notebook crops and flips",
-        "batch_size": "stated nowhere; the official distillation notebook has 64",
+        "teacher": "fine-tuned on Flower, in a way that is not stated; here a linear head on the"
+                   " frozen encoder, trained as in table 4 by the student's own seed",
+        "batch_size": "stated nowhere; the official distillation notebook has 64 (its version for"
+                      " TensorFlow 2 has 16)",
         "learns_from": "section 4.2: 'just the knowledge distillation loss', so no labels; learning"
                        " from labels is a control of ours",
-        "optimizer": "table 3 names none; the notebook's LARS would hardly move at this learning"
-                     " rate, as each step is 0.001 of it relative to the weights",
+        "optimizer": "table 3 names none; momentum and weight decay are those of SGD too. The"
+                     " notebook's LARS, each of whose steps is 0.001 of the learning rate relative"
+                     " to the weights, up to ten times that with momentum, is the other choice",
         "widths": "'dense layers', without number or width; the notebook's student has one hidden"
                   " layer of 512",
         "normalization": "not stated; the base gets its input as it was trained. Feeding SimCLR's"
                          " [0, 1] to a base trained on normalized inputs is the other choice",
         "views": "not stated; bases are frozen, so the features of 4 fixed views of each image are"
-                 " computed once and reused by all epochs",
+                 " computed once and reused by all epochs and seeds",
         "framing": f"no effect with crops. {FRAMING}",
         "color_strength": f"no effect without color. {COLOR_STRENGTH}",
     },

@@ -291,7 +291,7 @@ def test_what_was_not_set_is_explained_by_the_paper() -> None:
     assert list(lines) == list(KINDS)
     assert (lines["probe.iterations"].value, lines["probe.iterations"].origin) == (5, "--set")
     assert lines["probe.learning_rate"].value == 0.1
-    assert lines["probe.learning_rate"].origin == "table 4 of the paper"
+    assert lines["probe.learning_rate"].origin == "section 6.3.1 of the paper"
     assert lines["probe.momentum"].value == 0.9
     assert lines["probe.momentum"].origin == f"chosen: {TABLES['1'].choices['momentum']}"
     assert lines["distillation.epochs"].value == 100

@@ -95,6 +95,13 @@ def test_momentum_is_a_choice_wherever_the_paper_does_not_state_it() -> None:
     assert isinstance(TABLES["2"].base, Distillation) and "momentum" not in TABLES["2"].choices
 
 
+def test_choices_say_what_they_leave_open() -> None:
+    assert "not stated" in TABLES["2"].choices["teacher"]
+    assert "32 and 64" in TABLES["1"].choices["batch_size"]
+    # With LARS a student learns as well: its steps are small, but there are thousands.
+    assert "up to ten times that with momentum" in TABLES["2"].choices["optimizer"]
+
+
 def test_claims_have_their_sentence_and_its_section() -> None:
     for table in TABLES.values():
         for claim in table.claims:

@@ -51,6 +51,31 @@ def test_the_finding_on_class_counts_is_made_from_the_numbers(controls: dict[str
     )
 
 
+def test_one_class_count_is_no_finding() -> None:
+    plan = invented.plan(["4"])
+    kept = {
+        key: record
+        for key, record in invented.records_of(plan).items()
+        if record.job["settings"]["class_count"] != 2 or record.job["kind"] == "converged"
+    }
+    for key, record in list(kept.items()):
+        if record.job["kind"] == "converged" and record.job["settings"]["class_count"] in (10, 100):
+            del kept[key]
+    (control,) = [c for c in invented.document(plan, kept)["controls"] if c["id"] == "class-count"]
+    # 0.495076 - 0.844583 and 0.697096 - 0.866806, each (accuracy - 1/C) / (1 - 1/C).
+    assert control["finding"] == (
+        "From 2 to 100 classes of cifar_100, held-out accuracy above chance changes by -0.350 at a"
+        " fixed total of examples (10 to 100); -0.170 at fixed examples per class (10 to 100)."
+    )
+    few = {
+        key: record
+        for key, record in kept.items()
+        if record.job["settings"]["class_count"] not in (10, 100)
+    }
+    (control,) = [c for c in invented.document(plan, few)["controls"] if c["id"] == "class-count"]
+    assert control["finding"] == "No two numbers of classes were run alike: nothing to compare yet."
+
+
 def test_class_counts_make_a_figure(controls: dict[str, JSON]) -> None:
     control = controls["class-count"]
     accuracy, above = control["figure"]["panels"]
@@ -97,6 +122,24 @@ def test_gains_use_the_seeds_that_all_series_have() -> None:
     kept = cell(control, "food_101", "equal passes", "batch 64")["per_seed"]
     assert kept == pytest.approx([0.121, 0.123, 0.118])  # of seeds 5, 6 and 7
     assert cell(control, "food_101", "equal examples", "gain")["n_seeds"] == 8
+
+
+def test_a_mean_gain_says_over_how_many_data_sets() -> None:
+    plan = invented.plan(["4"])
+    records = invented.records_of(plan)
+    for each in plan.series:
+        gone = each.label in ("cats_vs_dogs", "tf_flowers", "dtd")
+        if each.section == "batch size" and each.variant["regime"] == "equal examples" and gone:
+            for job in each.jobs:
+                if job.settings["batch_size"] == 32:
+                    del records[job.key]
+    (control,) = [
+        each for each in invented.document(plan, records)["controls"] if each["id"] == "batch-size"
+    ]
+    assert control["finding"] == (
+        "Batch 64 over 32, held-out, mean over 5 data sets: +0.020 at equal iterations; +0.000 at"
+        " equal examples (over 2 of them); -0.010 at equal passes."
+    )
 
 
 def test_labels_stand_beside_the_teacher(controls: dict[str, JSON]) -> None:

@@ -1,15 +1,20 @@
 """The document's rows: numbers by hand, failed seeds, commands, figures, and what goes along."""
 
 import math
+import shlex
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from simclr_bench.experiments.planning.jobs import Plan
 from simclr_bench.experiments.profiles import EMBEDDED, FOLDER
+from simclr_bench.experiments.settings.sources import resolve
+from simclr_bench.paper.spec import Distillation
 from simclr_bench.report.document import build_document
+from simclr_bench.report.document.commands import folder_options
 from tests.report import invented, official
 
 JSON = dict[str, Any]
@@ -57,11 +62,47 @@ def test_a_mean_and_its_interval_by_hand(document: JSON) -> None:
 
 def test_batches_are_each_seeds_own(document: JSON) -> None:
     measures = row(document, "4", "tf_flowers")["measures"]
-    assert [measures[name]["shared"] for name in ("as_published", "progressive")] == [False] * 2
-    assert measures["as_published"]["n"] == 64 and measures["progressive"]["n"] == 30 * 64
+    assert measures["as_published"]["shared"] is False and measures["as_published"]["n"] == 64
     # 51 of 64 in every seed: no shorter than the binomial interval of 8 * 64 examples.
     low, high = stats.beta.ppf([0.025, 0.975], [408, 409], [105, 104])
     assert measures["as_published"]["interval"] == pytest.approx([low, high])
+
+
+def test_all_batches_together_are_images_that_seeds_share(document: JSON) -> None:
+    # 1,920 of 2,000 training images: every seed sees most of what the others see.
+    found = row(document, "1", "None")["measures"]["progressive"]
+    values = np.array(found["per_seed"])
+    assert found["shared"] is True and found["n"] == 30 * 64 and len(values) == 8
+    mean, correct = values.mean(), values.mean() * 1920
+    seeds = stats.t.ppf(0.975, 7) * values.std(ddof=1) / math.sqrt(8)
+    low = stats.beta.ppf(0.025, correct, 1920 - correct + 1)
+    high = stats.beta.ppf(0.975, correct + 1, 1920 - correct)
+    expected = [mean - math.hypot(seeds, mean - low), mean + math.hypot(seeds, high - mean)]
+    assert found["interval"] == pytest.approx(expected)
+
+
+def test_a_second_pass_brings_no_other_images() -> None:
+    probe = replace(invented.TABLES["4"].base, dataset="dtd", iterations=300)
+    settings = invented.head_settings(probe)
+    series = invented.series("table 4", "dtd", {"batch_size": 64}, "head", "dtd", settings)
+    plan = Plan(profile="embedded", targets=("table 4",), series=(series,))
+    measures = row(invented.document(plan), "4", "dtd")["measures"]
+    assert measures["progressive"]["n"] == invented.TRAIN < 300 * 64
+
+
+def test_intervals_say_what_a_seed_draws(document: JSON) -> None:
+    texts = {number: table(document, number)["intervals"] for number in ("1", "2", "4")}
+    assert "each draws head, order and augmentation" in texts["1"] and texts["1"] == texts["4"]
+    assert "augmented views, the bases and the encoder are fixed" in texts["2"]
+
+
+def test_one_batch_is_not_called_as_published_where_it_cannot_be(document: JSON) -> None:
+    titles = {
+        number: {each["name"]: each["title"] for each in table(document, number)["measures"]}
+        for number in ("1", "4")
+    }
+    assert titles["1"]["as_published"] == "last batch"
+    assert titles["4"]["as_published"] == "as published"
 
 
 def test_the_gap_is_paired_by_seed(document: JSON) -> None:
@@ -146,6 +187,18 @@ def test_the_confound_is_counted(document: JSON) -> None:
     assert "960, 384, 41, 19, 19 examples per class" in table(document, "4")["notes"][-1]
 
 
+def test_the_confound_counts_no_iterations_that_differ() -> None:
+    plan = invented.plan(["4"], controls=False)
+    records = invented.records_of(plan)
+    sizes = {"dtd": [64] * 29 + [24], "food_101": [64] * 31}  # one pass, and one iteration more
+    for each in plan.series:
+        for job in each.jobs:
+            if n := sizes.get(each.label):
+                records[job.key].metrics["batches"] = {"n": n, "correct": [0] * len(n)}
+    note = table(invented.document(plan, records), "4")["notes"][-1]
+    assert "the iterations give 960, 384, 40, 19, 20 examples per class" in note
+
+
 def test_inconsistencies_stand_with_the_tables_they_bear_on(document: JSON) -> None:
     assert any(each.startswith("10. ") for each in table(document, "1")["inconsistencies"])
     assert len(table(document, "3")["inconsistencies"]) == 1
@@ -171,6 +224,46 @@ def test_a_command_says_what_was_set_otherwise() -> None:
     found = row(invented.document(plan), "4", "dtd")
     assert found["seeds"] == [0, 2, 5]
     assert "--seeds 0,2,5 --set probe.learning_rate=0.2 --out" in found["command"]
+
+
+def test_a_command_says_how_the_teacher_was_trained_otherwise() -> None:
+    base = invented.TABLES["2"].experiment("VGG16")
+    assert isinstance(base, Distillation)
+    settings = invented.student_settings(replace(base, widths=(256, 128)))
+    settings["teacher"] = settings["teacher"] | {"iterations": 60}
+    series = invented.series(
+        "table 2", "VGG16", {"learns_from": "teacher"}, "student", "tf_flowers", settings
+    )
+    plan = Plan(profile="embedded", targets=("table 2",), series=(series,))
+    words = shlex.split(row(invented.document(plan), "2", "VGG16")["command"])
+    assigned = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert assigned == ["distillation.widths=256,128", "probe.iterations=60"]
+    found = resolve(None, {}, assigned, {}).settings
+    assert (found.distillation.widths, found.probe.iterations) == ((256, 128), 60)
+
+
+def test_a_command_says_that_training_ended_after_one_pass() -> None:
+    probe = replace(invented.TABLES["4"].base, dataset="dtd")
+    settings = invented.head_settings(probe, single_pass=True)
+    series = invented.series("table 4", "dtd", {"batch_size": 64}, "head", "dtd", settings)
+    plan = Plan(profile="embedded", targets=("table 4",), series=(series,))
+    command = row(invented.document(plan), "4", "dtd")["command"]
+    assert "--set probe.single_pass=true" in command
+
+
+def test_a_command_says_how_a_folder_was_read() -> None:
+    plan = invented.transfer_plan()
+    jobs = [job for each in plan.series for job in each.jobs]
+    assert {job.settings["skip_corrupt"] for job in jobs} == {True}
+    command = invented.document(plan, profile=FOLDER)["tables"][0]["rows"][0]["command"]
+    assert "--batch-size 64 --skip-corrupt --seeds" in command
+    settings = {
+        "heldout_fraction": 0.3,
+        "split_seed": 7,
+        "single_pass": True,
+        "skip_corrupt": False,
+    }
+    assert folder_options(settings) == ["--heldout", "0.3", "--split-seed", "7", "--single-pass"]
 
 
 def test_stale_rows_say_why() -> None:

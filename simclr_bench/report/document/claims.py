@@ -199,7 +199,11 @@ def _counted(statement: Statement, counts: Mapping[str, int], where: str) -> JSO
 
 def _paper(claim: Claim, column: Mapping[str, Printed], margin: float) -> JSON:
     if isinstance(claim.statement, Compared | Untestable):
-        return {"verdict": None, "evidence": "the paper prints no numbers for it", "details": []}
+        return {
+            "verdict": None,
+            "evidence": "no accuracy that the paper prints decides it",
+            "details": [],
+        }
     evidence = paper_evidence(claim.statement, column, margin=margin)
     values = {label: float(column[label].text) for label in claim.labels}
     return {

@@ -61,7 +61,9 @@ def _class_count(section: Sequence[Measured]) -> JSON | None:
             )
     dataset = section[0].dataset
     counts = sorted({count for _, count in normalised})
-    changes = [_change(normalised, regime, counts) for regime in regimes]
+    changes = [
+        _change(normalised, regime, counts) for regime, series in regimes.items() if len(series) > 1
+    ]
     return {
         "id": "class-count",
         "title": f"Number of classes within {dataset}",
@@ -69,6 +71,8 @@ def _class_count(section: Sequence[Measured]) -> JSON | None:
         "finding": (
             f"From {counts[0]} to {counts[-1]} classes of {dataset}, held-out accuracy above chance"
             f" changes by {'; '.join(changes)}."
+            if changes
+            else "No two numbers of classes were run alike: nothing to compare yet."
         ),
         "notes": [
             "Classes are drawn by the seed; those of a smaller number are among those of a larger.",
@@ -130,7 +134,7 @@ def _class_count_figure(
 
 
 def _batch_size(section: Sequence[Measured]) -> JSON | None:
-    rows, lines, gains = [], [], []
+    rows, lines = [], []
     datasets: list[str] = []
     for regime in REGIMES:
         found = {}
@@ -146,11 +150,10 @@ def _batch_size(section: Sequence[Measured]) -> JSON | None:
             )
         if found:
             datasets += [label for label in found if label not in datasets]
-            mean = sum(gain["mean"] for gain in found.values()) / len(found)
-            gains.append(f"{mean:+.3f} at {regime}")
             lines.append((regime, found))
     if not rows:
         return None
+    gains = [_mean_gain(regime, found, len(datasets)) for regime, found in lines]
     return {
         "id": "batch-size",
         "title": f"Batch {LARGER} against {SMALLER}",
@@ -186,6 +189,13 @@ def _batch_size(section: Sequence[Measured]) -> JSON | None:
             "files": [],
         },
     }
+
+
+def _mean_gain(regime: str, found: Mapping[str, JSON], datasets: int) -> str:
+    """A regime's mean gain, and over how many data sets if not over all of them."""
+    mean = sum(gain["mean"] for gain in found.values()) / len(found)
+    some = f" (over {len(found)} of them)" if len(found) < datasets else ""
+    return f"{mean:+.3f} at {regime}{some}"
 
 
 def _hard_labels(section: Sequence[Measured]) -> JSON | None:

@@ -14,8 +14,9 @@ JSON = dict[str, Any]
 # Fewer seeds have no interval.
 FEWEST_SEEDS = 2
 
-# Each seed draws its own images for these; all other measures score the same images every time.
-OWN_IMAGES = ("as_published", "progressive")
+# Each seed has a batch of its own. All other measures score the same images every time, or, all
+# batches together, most of one training set: their choice is an error that seeds share.
+OWN_IMAGES = ("as_published",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,8 @@ class Measured:
             record.metrics[measure] if record.status == "done" else None for record in self.records
         ]
         sizes = [fraction["n"] for fraction in found if fraction]
+        if measure == "progressive":  # a second pass brings no other images
+            sizes += [record.details["data"]["train_images"] for record in self.done]
         return Ours(
             seeds=self.seeds,
             accuracies=tuple(fraction["value"] if fraction else None for fraction in found),

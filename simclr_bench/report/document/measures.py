@@ -1,6 +1,6 @@
 """What is measured for each table, and which of it the printed number may be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ _EPOCHS = {
 _NAMES = {"label": "label accuracy", "agreement": "agreement"}
 
 MEASURES = {
-    "1": (_HELDOUT, _TRAIN_PASS, _PROGRESSIVE, _AS_PUBLISHED),
+    # One batch cannot give what table 1 prints.
+    "1": (_HELDOUT, _TRAIN_PASS, _PROGRESSIVE, replace(_AS_PUBLISHED, title="last batch")),
     "2": tuple(
         Measure(f"{scored}_{epoch}", f"{_NAMES[scored]}, {epoch}", f"{what}, {when}")
         for epoch, when in _EPOCHS.items()
@@ -77,13 +78,23 @@ JUDGED = {
     "4": ("as_published",),
 }
 
-INTERVALS = (
-    "95 %, over seeds and test examples: Student's t over seeds (each draws head, order and"
-    " augmentation; the encoder is fixed) and Clopper-Pearson over examples, combined as the root"
-    " of squares where all seeds share the examples, the wider of both where each has its own; a"
-    " failed seed counts as 0"
+# What a seed of ours draws; all else is the same for all of them.
+_DRAWN = "each draws head, order and augmentation; the encoder is fixed"
+_DRAWN_BY_STUDENTS = (
+    "each draws dense layers, order and a teacher; the augmented views, the bases and the encoder"
+    " are fixed"
 )
 PAPER_INTERVALS = "; for the paper Clopper-Pearson, for each n that can print the number"
+
+
+def intervals_of(table: str) -> str:
+    """What the intervals of a table's measures cover, and how they are computed."""
+    drawn = _DRAWN_BY_STUDENTS if table == "2" else _DRAWN
+    return (
+        f"95 %, over seeds and examples: Student's t over seeds ({drawn}) and Clopper-Pearson over"
+        " examples, combined as the root of squares where seeds share examples, the wider of both"
+        " for the last training batch, of which each seed has its own; a failed seed counts as 0"
+    )
 
 
 def title_of(table: str, name: str) -> str:

@@ -1,25 +1,25 @@
 """The document's tables: the paper's layout, our measures beside it."""
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
 from simclr_bench.paper.inconsistencies import bearing_on
 from simclr_bench.paper.official import Official
 from simclr_bench.paper.spec import Probe, Table
-from simclr_bench.paper.tables import TABLES
+from simclr_bench.paper.tables import PROBE, TABLES
 from simclr_bench.report.document import claims
 from simclr_bench.report.document.cells import NOTHING, cell_verdict, paper_cell, read_column
+from simclr_bench.report.document.commands import folder_options, set_otherwise
 from simclr_bench.report.document.curves import curves_of
 from simclr_bench.report.document.measured import JSON, Measured, difference
 from simclr_bench.report.document.measures import (
     GAP,
-    INTERVALS,
     JUDGED,
     MEASURES,
     PAPER_INTERVALS,
+    intervals_of,
     title_of,
 )
 from simclr_bench.verdicts.printed import Printed
@@ -81,7 +81,7 @@ def _results(
     rows = [_row(table, each, column, context) for each in ordered]
     return {
         **_head(table),
-        "intervals": INTERVALS + PAPER_INTERVALS,
+        "intervals": intervals_of(table.id) + PAPER_INTERVALS,
         "rows": rows,
         "claims": claims.judge_table(
             table, ordered, sections, column, context.profile, context.margin
@@ -170,22 +170,14 @@ def _command(table: Table, measured: Measured, run_directory: str) -> str:
     settings = measured.settings
     experiment = table.experiment(measured.label)
     words = ["reproduce", "--table", table.id, "--rows", measured.label]
-    section = "probe" if isinstance(experiment, Probe) else "distillation"
-    if section == "probe" and (
+    if isinstance(experiment, Probe) and (
         table.batch_sizes or settings["batch_size"] != experiment.batch_size
     ):
         words += ["--batch-size", str(settings["batch_size"])]
     words += ["--seeds", _seeds(measured.seeds)]
-    placed = {"dataset", "augment", "student", "teacher", "learns_from", "class_count"}
-    placed |= {"batch_size"} if section == "probe" else set()
-    for field in fields(experiment):
-        if field.name in placed or field.name not in settings:
-            continue
-        value = getattr(experiment, field.name)
-        ours = settings[field.name]
-        if ours != (list(value) if isinstance(value, tuple) else value):
-            text = ours if isinstance(ours, str) else json.dumps(ours)
-            words += ["--set", f"{section}.{field.name}={text}"]
+    words += set_otherwise(experiment, settings)
+    if not isinstance(experiment, Probe):
+        words += set_otherwise(PROBE, settings["teacher"])
     return shlex.join(["simclr-bench", *words, "--out", run_directory])
 
 
@@ -224,7 +216,8 @@ def _transfer(measured: Sequence[Measured], context: Context) -> JSON:
     for each in measured:
         size = each.settings["batch_size"]
         words = ["transfer", "--data", each.label, "--batch-size", str(size)]
-        words += ["--seeds", _seeds(each.seeds), "--out", context.run_directory]
+        words += [*folder_options(each.settings), "--seeds", _seeds(each.seeds)]
+        words += ["--out", context.run_directory]
         rows.append(
             {
                 **_common("transfer", each, context),
@@ -241,7 +234,7 @@ def _transfer(measured: Sequence[Measured], context: Context) -> JSON:
         "source": "protocol: arXiv:2108.00587v1, section 6.3",
         "header": ["Dataset", "Classes", "Accuracy"],
         "measures": [asdict(measure) for measure in MEASURES["transfer"]],
-        "intervals": INTERVALS,
+        "intervals": intervals_of("transfer"),
         "rows": rows,
         "claims": [],
         "choices": {},
@@ -275,10 +268,12 @@ def _confound(table: Table, rows: Sequence[Measured]) -> str:
     ]
     if not seen:
         return ""
+    steps = {len(n) for n in seen}
+    iterations = f"the {steps.pop()} iterations" if len(steps) == 1 else "the iterations"
     classes = [each.classes for each in rows if _is_printed(table, each) and each.done]
     counts = [math.floor(sum(n) / c + 0.5) for n, c in zip(seen, classes, strict=True)]
     return (
-        f"At batch {table.batch_sizes[0]} the {len(seen[0])} iterations give"
+        f"At batch {table.batch_sizes[0]} {iterations} give"
         f" {', '.join(map(str, counts))} examples per class, so the claim about the number of"
         " classes is confounded with examples per class."
     )
