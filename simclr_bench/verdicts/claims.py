@@ -17,6 +17,7 @@ from simclr_bench.verdicts.cells import ALPHA, MARGIN, Ours
 from simclr_bench.verdicts.intervals import proportions_ends
 from simclr_bench.verdicts.printed import Candidate, Printed, common_meanings
 from simclr_bench.verdicts.significance import (
+    any_higher_p,
     beyond_p,
     higher_p,
     holm,
@@ -98,10 +99,11 @@ def judge_claims(
     """Judges all statements about one set of rows.
 
     A statement holds when all that it says is significant, each comparison at 5 % (an intersection
-    of claims needs no correction), and fails when one comparison is significantly against it
-    (Bonferroni over its comparisons). `Falling` is judged by its trend alone, in both directions. p
-    of a direction is doubled, since both are asked for. Holm keeps each kind of error at 5 % over
-    the statements. Where all rows have the same seeds they are compared pair by pair.
+    of claims needs no correction), and fails when one comparison is significantly against it, which
+    all of them are asked together: where all rows have the same seeds, by permuting those seeds in
+    every comparison at once; by Bonferroni otherwise, and for `Equal`. `Falling` is judged by its
+    trend alone, in both directions. p of a direction is doubled, since both are asked for. Holm
+    keeps each kind of error at 5 % over the statements.
 
     With m paired seeds no p is below 2 / 2^m: five seeds cannot decide a direction.
 
@@ -201,7 +203,11 @@ def _judge(statement: Statement, rows: Mapping[str, Row], margin: float) -> Clai
     compared = [compare(pair, rows, paired, margin) for pair in pairs]
     test = "two one-sided t tests" if isinstance(statement, Equal) else "permutation of seeds"
     holds = max(each.p_holds for each in compared)
-    fails = min(1.0, len(compared) * min(each.p_fails for each in compared))
+    if paired and not isinstance(statement, Equal):
+        against = [np.subtract(rows[b].values, rows[a].values) for a, b in pairs]
+        fails = min(2 * any_higher_p(against), 1.0)
+    else:
+        fails = min(len(compared) * min(each.p_fails for each in compared), 1.0)
     trend, across = None, None
     if isinstance(statement, Ordered | Falling):
         across = order_p([row.mean for row in named])

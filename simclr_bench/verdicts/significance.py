@@ -20,7 +20,7 @@ def higher_p(first: Sequence[float], second: Sequence[float], *, paired: bool) -
         paired: Whether values at the same place belong together: signs of differences are permuted.
     """
     if paired:
-        return _signs_p(np.subtract(first, second))
+        return any_higher_p([np.subtract(first, second)])
     result = stats.permutation_test(
         (np.asarray(first), np.asarray(second)),
         _difference_of_means,
@@ -33,16 +33,30 @@ def higher_p(first: Sequence[float], second: Sequence[float], *, paired: bool) -
     return float(result.pvalue)
 
 
-def _signs_p(differences: np.ndarray) -> float:
-    """One-sided p that paired differences are above zero: their signs are permuted.
+def any_higher_p(differences: Sequence[Sequence[float]] | Sequence[np.ndarray]) -> float:
+    """One-sided p that one or more of several paired means are above zero, all tested as one.
+
+    The signs of a seed's differences change together, so that what is common to them stays; the
+    statistic is the largest of sum(d) / sqrt(sum(d^2)). With one row it is the test of signs. Exact
+    for up to 14 seeds; random signs, from a fixed seed, beyond.
 
     SciPy's permutation_test gives the same (tests/verdicts), but needs 0.1 s for 14 pairs, and the
     claims of a run are hundreds of these.
+
+    Args:
+        differences: A row per comparison, a value per seed. [k, m]
+
+    Source: Westfall and Young, Resampling-Based Multiple Testing (1993), section 2.5: single-step
+        maxT.
     """
-    signs, complete = _signs(len(differences))
+    rows = np.asarray(differences, float)
+    signs, complete = _signs(rows.shape[1])
+    norms = np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    scaled = rows / np.where(norms > 0, norms, 1)
+    largest = (signs @ scaled.T).max(axis=1)
     # What differs from the observed sum by rounding alone is as extreme.
-    rounding = 100 * np.finfo(float).eps * np.abs(differences).sum()
-    extreme = np.count_nonzero(signs @ differences >= differences.sum() - rounding)
+    rounding = 100 * np.finfo(float).eps * np.abs(scaled).sum(axis=1).max()
+    extreme = np.count_nonzero(largest >= scaled.sum(axis=1).max() - rounding)
     return float(extreme / len(signs) if complete else (extreme + 1) / (len(signs) + 1))
 
 

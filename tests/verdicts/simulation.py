@@ -2,8 +2,9 @@
 
     python -m tests.verdicts.simulation [ACCURACY ...]
 
-sweeps accuracies, seeds and numbers of examples with 10,000 draws each (seven minutes on one core),
-prints the worst of every rate and fails if one misses its limit. test_rates.py runs a few settings.
+sweeps accuracies, seeds and numbers of examples with 10,000 draws each, then power and claims (ten
+minutes on one core), prints the worst of every rate and fails if one misses its limit.
+test_rates.py runs a few settings.
 
 A run's accuracy is drawn from a beta distribution around the expected one, so that runs differ less
 near 0 and 1, and unevenly. Our seeds score examples of their own, or the same ones, on a part of
@@ -20,14 +21,24 @@ from itertools import product
 
 import numpy as np
 
-from simclr_bench.verdicts.cells import MARGIN, is_different, is_equivalent
+from simclr_bench.experiments.settings import Settings
+from simclr_bench.verdicts.cells import MARGIN, WORDS, decide, is_different, is_equivalent
 from simclr_bench.verdicts.intervals import Seeds, mean_ends
+from tests.verdicts.simulated_claims import AGAINST, OPEN, TRUE, rate_of
 
 DRAWS = 10_000
 
 # Nominal less a point; 5 % and three standard errors of the simulation itself.
 LEAST_COVERAGE = 0.94
-MOST_ERRORS = 0.05 + 3 * (0.05 * 0.95 / DRAWS) ** 0.5
+LEAST_POWER = 0.8
+
+
+def most_errors(draws: int) -> float:
+    """The limit of an error rate that is 5 % at most."""
+    return float(0.05 + 3 * (0.05 * 0.95 / draws) ** 0.5)
+
+
+MOST_ERRORS = most_errors(DRAWS)
 
 ACCURACIES = (0.02, 0.1, 0.5, 0.9, 0.98)
 SPREADS = (0.0, 0.02, 0.05)
@@ -132,25 +143,90 @@ def simulate(setting: Setting) -> Rates:
     return Rates(float(coverage), float(max(different)), float(max(equivalent)))
 
 
-def main(accuracies: tuple[float, ...]) -> int:
-    """Sweeps; prints the worst of each rate; returns the number of settings that miss a limit."""
+def word_rate(word: str, setting: Setting, theirs: float, n: int) -> float:
+    """How often the rule gives a word to a number printed on n examples, from a fixed seed."""
+    rng = np.random.default_rng(0)
+    ours = draw_ours(rng, setting)
+    counts = draw_printed(rng, theirs, setting.spread, n)
+    return float(np.mean(decide(ours, counts, counts, n) == WORDS.index(word)))
+
+
+def difference_seen(theirs: float, n: int, agreement: float | None) -> float:
+    """How often 0.25 of difference is *different* at one printed batch, with the default seeds.
+
+    Args:
+        theirs: The paper's expected accuracy; ours is above it, or below if theirs is above 0.5.
+        n: Examples of each of our seeds.
+        agreement: As in `Setting`.
+    """
+    truth = theirs - 0.25 if theirs > 0.5 else theirs + 0.25
+    setting = Setting(truth, 0.05, len(Settings().run.seeds), n, agreement)
+    return word_rate("different", setting, theirs, 64)
+
+
+def equality_seen(accuracy: float, agreement: float | None) -> float:
+    """How often equal truths are *equivalent* at 20,000 examples, with the default seeds."""
+    setting = Setting(accuracy, 0.02, len(Settings().run.seeds), 20_000, agreement)
+    return word_rate("equivalent", setting, accuracy, 20_000)
+
+
+def sweep(accuracies: tuple[float, ...]) -> bool:
+    """Prints the worst coverage and error rates; whether all are within their limits."""
     every = [Setting(*each) for each in product(accuracies, SPREADS, SEEDS, EXAMPLES, AGREEMENTS)]
     found = {setting: simulate(setting) for setting in every}
     print(f"{len(found)} settings of {DRAWS} draws")
     worst = (
         ("coverage", min(found, key=lambda s: found[s].coverage), LEAST_COVERAGE),
-        ("different", max(found, key=lambda s: found[s].different), MOST_ERRORS),
-        ("equivalent", max(found, key=lambda s: found[s].equivalent), MOST_ERRORS),
+        ("false different", max(found, key=lambda s: found[s].different), MOST_ERRORS),
+        ("false equivalent", max(found, key=lambda s: found[s].equivalent), MOST_ERRORS),
     )
     for rate, setting, limit in worst:
-        print(
-            f"{rate}: at worst {getattr(found[setting], rate):.4f} (limit {limit:.4f}), {setting}"
-        )
+        value = getattr(found[setting], rate.split()[-1])
+        print(f"{rate}: at worst {value:.4f} (limit {limit:.4f}), {setting}", flush=True)
     missed = [setting for setting, rates in found.items() if not rates.meet_the_limits]
     for setting in missed:
         print(f"missed: {setting} {found[setting]}")
-    return len(missed)
+    return not missed
+
+
+def powers() -> bool:
+    """Prints the least power of both kinds; whether it suffices."""
+    differences = {
+        (theirs, *scored): difference_seen(theirs, *scored)
+        for theirs in (0.25, 0.5, 0.75)
+        for scored in ((64, None), *product([1000], AGREEMENTS))
+    }
+    equalities = {
+        (accuracy, agreement): equality_seen(accuracy, agreement)
+        for accuracy, agreement in product(ACCURACIES, AGREEMENTS)
+    }
+    for what, found in (
+        ("power: 0.25 apart, printed n = 64, different", differences),
+        ("power: equal truths, n = 20,000, equivalent", equalities),
+    ):
+        at = min(found, key=lambda each: found[each])
+        print(f"{what}: at least {found[at]:.4f} (limit {LEAST_POWER:.4f}), {at}", flush=True)
+    return min([*differences.values(), *equalities.values()]) >= LEAST_POWER
+
+
+def claims() -> bool:
+    """Prints the rates of verdicts on claims; whether all are within their limits."""
+    held = True
+    for setting in (*OPEN, *TRUE):
+        rate = rate_of("fails", setting, DRAWS)
+        held &= rate <= MOST_ERRORS
+        print(f"claims, false fails: {rate:.4f} (limit {MOST_ERRORS:.4f}), {setting}", flush=True)
+    for setting in AGAINST:
+        rate = rate_of("fails", setting, DRAWS)
+        held &= rate >= LEAST_POWER
+        print(f"claims, power: {rate:.4f} (limit {LEAST_POWER:.4f}), {setting}", flush=True)
+    return held
+
+
+def main(accuracies: tuple[float, ...]) -> int:
+    """Everything; 0 if all is within its limits."""
+    return int(not all([powers(), claims(), sweep(accuracies)]))
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main(tuple(map(float, sys.argv[1:])) or ACCURACIES)))
+    sys.exit(main(tuple(map(float, sys.argv[1:])) or ACCURACIES))

@@ -53,7 +53,24 @@ def test_one_comparison_the_other_way_makes_it_fail() -> None:
     verdict = judge_claims({"it": Above(("a", "b"), ("c",))}, rows(a=0.9, b=0.7, c=0.8))["it"]
     assert verdict.word == "fails"
     assert verdict.p_holds == 1
-    assert verdict.p_fails == pytest.approx(2 * 2 / 256)  # Bonferroni over two comparisons
+    # b under c in every seed; with all signs changed, a under c is as far. Both directions counted.
+    assert verdict.p_fails == pytest.approx(2 * 2 / 256)
+
+
+@pytest.mark.parametrize(
+    "claim", [Above(("z",), tuple("abcdef")), Above(tuple("zab"), tuple("cde"))]
+)
+def test_what_every_seed_is_against_fails_however_many_the_comparisons(claim: Above) -> None:
+    measured = rows(z=0.5, a=0.52, b=0.54, c=0.6, d=0.62, e=0.64, f=0.66)
+    verdict = judge_claims({"it": claim}, measured)["it"]
+    # Only the signs as they are put every seed against it: by Bonferroni it was 0.047 and 0.070.
+    assert verdict.p_fails == pytest.approx(2 / 256) and verdict.word == "fails"
+
+
+def test_unpaired_comparisons_are_corrected_by_bonferroni() -> None:
+    measured = {"a": row(0.7), "b": row(0.7, first=8), "c": row(0.8, first=16)}
+    verdict = judge_claims({"it": Above(("a", "b"), ("c",))}, measured)["it"]
+    assert verdict.p_fails == pytest.approx(2 * 2 / 12_870)
 
 
 def test_rows_that_do_not_differ_decide_nothing() -> None:

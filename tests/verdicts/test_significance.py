@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from simclr_bench.verdicts.significance import (
+    any_higher_p,
     beyond_p,
     fisher_p,
     higher_p,
@@ -109,6 +110,55 @@ def test_paired_p_is_scipys(n: int) -> None:
 
 def test_equal_pairs_are_no_evidence() -> None:
     assert higher_p([0.1, 0.3, 0.7], [0.1, 0.3, 0.7], paired=True) == 1
+
+
+def test_several_means_are_one_test_by_hand() -> None:
+    # sqrt(sum d^2) is 3 in both rows. With the signs of the seeds (+, +, +) the rows give 5/3 and
+    # 1/3; (+, -, +) 1/3 and 5/3; all others less, as (+, +, -) 1 and -1/3: two of eight.
+    rows = [[2.0, 2.0, 1.0], [2.0, -2.0, 1.0]]
+    assert any_higher_p(rows) == pytest.approx(2 / 8)
+    # Of the second row alone 1/3 is reached by the five of 1, 5, 3 and, with other signs, 1 and 3.
+    assert any_higher_p(rows[1:]) == higher_p([2, 0, 1], [0, 2, 0], paired=True) == 4 / 8
+
+
+@pytest.mark.parametrize("steps", [64, 10**9], ids=["ties", "no ties"])
+def test_several_means_by_brute_force(steps: int) -> None:
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        rows = np.round(steps * random.normal(0.01, 0.02, (3, 6))) / steps
+        norms = [math.sqrt(sum(d * d for d in row)) for row in rows]
+
+        def largest(signs: tuple[int, ...], rows=rows, norms=norms) -> float:
+            sums = (sum(s * d for s, d in zip(signs, row, strict=True)) for row in rows)
+            return max(each / norm for each, norm in zip(sums, norms, strict=True))
+
+        observed = largest((1,) * 6)
+        found = [largest(signs) >= observed - 1e-9 for signs in product((-1, 1), repeat=6)]
+        assert any_higher_p(rows) == sum(found) / 64
+
+
+@pytest.mark.parametrize("n", [2, 8, 14, 15])
+def test_one_mean_is_the_test_of_signs(n: int) -> None:
+    random = np.random.default_rng(n)
+    for first in random.normal(0.01, 0.02, (10, n)):
+        assert any_higher_p([first]) == higher_p(first, np.zeros(n), paired=True)
+
+
+def test_rows_without_a_difference_are_no_evidence() -> None:
+    assert any_higher_p([[0.0] * 8, [0.0] * 8]) == 1
+    # Nor do they hide another: a row of zeros never exceeds what lies above zero.
+    assert any_higher_p([[0.0] * 8, [0.1] * 8]) == 1 / 256
+
+
+def test_many_seeds_are_judged_together_by_random_signs() -> None:
+    rows = np.random.default_rng(5).normal(0.006, 0.02, (4, 15))
+    signs = np.array(list(product((-1, 1), repeat=15)))
+    scaled = rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    exact = float(np.mean((signs @ scaled.T).max(axis=1) >= scaled.sum(axis=1).max() - 1e-12))
+    assert 0.02 < exact < 0.5
+    found = any_higher_p(rows)
+    assert abs(found - exact) < 4 * math.sqrt(exact * (1 - exact) / 20_000)
+    assert found == any_higher_p(rows)
 
 
 def test_random_signs_come_close_to_all_of_them() -> None:
