@@ -168,7 +168,7 @@ def _claims(tables: Sequence[JSON], label: str) -> str:
         [
             table["id"],
             f"“{claim['sentence']}” ({claim['source']})",
-            claim_word(claim) + _check(claim),
+            claim_word(claim) + _unjudged(claim) + _check(claim),
             words.papers_evidence(claim["paper"]),
         ]
         for table in tables
@@ -178,6 +178,10 @@ def _claims(tables: Sequence[JSON], label: str) -> str:
     return _float(
         "Claims", header, rows, "", "lp{0.35\\linewidth}p{0.2\\linewidth}p{0.25\\linewidth}"
     )
+
+
+def _unjudged(claim: JSON) -> str:
+    return f", not judged: {claim['reason']}" if claim["testable"] and claim["reason"] else ""
 
 
 def _check(claim: JSON) -> str:

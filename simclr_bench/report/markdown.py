@@ -156,6 +156,8 @@ def _claim(table: JSON, claim: JSON) -> Iterator[str]:
         yield _bullets([f"not testable: {claim['reason']}"])
         return
     lines = [f"tested as: {claim['statement']['text']}"]
+    if claim["reason"]:
+        lines.append(f"not judged: {claim['reason']}")
     for judgement in claim["judgements"]:
         where = ", ".join(filter(None, [title_of(table, judgement["measure"]), judgement["where"]]))
         check = f" ({words.MECHANISM_CHECK})" if claim["mechanism_check"] else ""

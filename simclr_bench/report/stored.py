@@ -12,6 +12,7 @@ from simclr_bench.experiments.profiles import PROFILES
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.experiments.provenance.standing import standing
 from simclr_bench.experiments.reproduction import current_inputs
+from simclr_bench.paper.official import OFFICIAL, Official
 from simclr_bench.results.files import make_directory, sha256_of, write_atomically
 from simclr_bench.results.store import Record, RunDirectory
 
@@ -60,10 +61,14 @@ def finished_document(
     return document
 
 
-def stored_document(directory: Path) -> JSON:
+def stored_document(directory: Path, official: Official = OFFICIAL) -> JSON:
     """The document of what a run directory holds, finished or not.
 
     Rows whose records are of other code, data, encoder or settings than today's are marked stale.
+
+    Args:
+        directory: The run directory.
+        official: What counts as the paper's own data and weights.
 
     Raises:
         DataError: No run is here, or none of its jobs has finished, or a record is corrupt.
@@ -85,6 +90,8 @@ def stored_document(directory: Path) -> JSON:
         str(directory),
         margin=margin,
         stale=found.stale,
+        official=official,
+        missing=found.missing,
     )
     for figure in document["figures"]:
         kept = (directory / "figures" / f"figure-{figure['id']}.{kind}" for kind in FORMATS)

@@ -266,25 +266,6 @@ def test_a_command_says_how_a_folder_was_read() -> None:
     assert folder_options(settings) == ["--heldout", "0.3", "--split-seed", "7", "--single-pass"]
 
 
-def test_stale_rows_say_why() -> None:
-    stale = [{"section": "table 4", "label": "dtd", "seeds": [0, 1], "reason": "other code"}]
-    document = invented.document(stale=stale)
-    assert row(document, "4", "dtd")["stale"] == "other code"
-    assert row(document, "4", "food_101")["stale"] is None
-    assert document["stale"] == stale
-
-
-def test_of_two_rows_of_one_label_the_stale_one_is_marked() -> None:
-    other = {"section": "table 4", "label": "dtd", "seeds": [0, 1], "reason": "other code"}
-    document = invented.document(stale=[other | {"variant": {"batch_size": 32}}])
-    (table,) = [table for table in document["tables"] if table["id"] == "4"]
-    marked = {each["batch_size"]: each["stale"] for each in table["rows"] if each["label"] == "dtd"}
-    assert marked == {64: None, 32: "other code"}
-    assert document["stale"] == [other]  # a closed object of the schema
-    answers = {each["question"]: each["answer"] for each in document["checklist"]}
-    assert answers["Is every result of the present configuration, code and data?"] == "no"
-
-
 def test_seeds_without_a_record_are_left_out_and_one_seed_is_no_row() -> None:
     plan = invented.plan(["4"], controls=False)
     records = invented.records_of(plan)

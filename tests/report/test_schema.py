@@ -17,7 +17,7 @@ SCHEMA = json.loads((Path(simclr_bench.report.__file__).parent / "schema.json").
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 # One entry per measure, choice or hyper-parameter: maps, not objects.
-MAPS = ("measures", "choices", "experiment")
+MAPS = ("measures", "choices", "experiment", "variant")
 
 Path_ = tuple[Any, ...]
 
@@ -35,7 +35,8 @@ def everything() -> dict[str, Any]:
     records[lost] = invented.failed(records[lost])
     some = next(iter(records))
     records[some].details["data"]["skipped"].append({"file": "a.png", "reason": "empty"})
-    stale = [{"section": "table 4", "label": "dtd", "seeds": [0], "reason": "other code"}]
+    old = {"section": "table 4", "label": "dtd", "variant": {"batch_size": 64}}
+    stale = [old | {"seeds": [0], "reason": "other code"}]
     document = invented.document(plan, records, stale=stale)
     document["environment"]["extension"] = {
         "compiler": "g++",

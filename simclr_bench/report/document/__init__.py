@@ -15,7 +15,7 @@ from simclr_bench.paper.official import OFFICIAL, Official
 from simclr_bench.report.document.checklist import build_checklist
 from simclr_bench.report.document.controls import build_controls
 from simclr_bench.report.document.figures import build_figures
-from simclr_bench.report.document.measured import JSON, Measured, measured_series
+from simclr_bench.report.document.measured import JSON, Measured, current, measured_series
 from simclr_bench.report.document.provenance import (
     data_of,
     encoder_check,
@@ -37,6 +37,7 @@ def build_document(
     margin: float = MARGIN,
     stale: Sequence[JSON] = (),
     official: Official = OFFICIAL,
+    missing: int = 0,
 ) -> JSON:
     """Builds the document.
 
@@ -48,9 +49,10 @@ def build_document(
         profile: What the data and the encoder were.
         run_directory: Where the records are.
         margin: The difference in accuracy that matters.
-        stale: Rows whose records are of another configuration, code or data: section, label, seeds,
-            reason and, where a label has several rows, variant.
+        stale: Series whose records are of another configuration, code or data: section, label,
+            variant, seeds and reason. They are shown, and nothing is concluded from them.
         official: What counts as the paper's own data and weights.
+        missing: How many jobs of what was asked for have no record.
 
     Raises:
         ValueError: No job of the plan has a record.
@@ -58,7 +60,7 @@ def build_document(
     found = [records[job.key] for job in plan.jobs if job.key in records]
     if not found:
         raise ValueError(f"build_document: {run_directory} has no record of what is asked for")
-    measured = measured_series(plan.series, records)
+    measured = measured_series(plan.series, records, stale)
     sections: dict[str, list[Measured]] = defaultdict(list)
     for each in measured:
         sections[each.section].append(each)
@@ -67,9 +69,9 @@ def build_document(
         run_directory=run_directory,
         margin=margin,
         official=official,
-        stale=stale,
     )
     tables = build_tables(sections, context)
+    newest = [job for each in current(measured) for job in each.jobs] or plan.jobs
     document: JSON = {
         "schema_version": SCHEMA_VERSION,
         "profile": {"name": profile.name, "label": profile.label, "notice": profile.notice},
@@ -77,19 +79,17 @@ def build_document(
         "words": words_for(profile.name),
         "environment": environment_of(found),
         "encoder": {
-            "key": plan.jobs[0].inputs["encoder"],
-            "check": encoder_check(sections["encoder check"]),
+            "key": newest[0].inputs["encoder"],
+            "check": encoder_check(current(sections["encoder check"])),
         },
         "data": data_of(measured),
         "tables": tables,
         "figures": build_figures(sections),
         "controls": build_controls(sections),
         "equal_runs": _equal_runs({table["id"] for table in tables}),
-        "stale": [
-            {name: each[name] for name in ("section", "label", "seeds", "reason")} for each in stale
-        ],
+        "stale": [dict(each) for each in stale],
     }
-    return document | {"checklist": build_checklist(document, found)}
+    return document | {"checklist": build_checklist(document, found, len(plan.jobs), missing)}
 
 
 def _equal_runs(tables: set[str]) -> list[JSON]:

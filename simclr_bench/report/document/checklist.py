@@ -6,12 +6,16 @@ from simclr_bench.report.document.measured import JSON
 from simclr_bench.results.store import Record
 
 
-def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
+def build_checklist(
+    document: JSON, records: Sequence[Record], planned: int, missing: int
+) -> list[JSON]:
     """Questions that conferences ask, answered from what was recorded.
 
     Args:
         document: The document, but for its checklist.
         records: All records behind it.
+        planned: Number of jobs that were asked for.
+        missing: How many of them have no record.
 
     Source: the questions follow NeurIPS' paper checklist and the NAACL 2021 reproducibility
         checklist, in our words.
@@ -83,6 +87,14 @@ def build_checklist(document: JSON, records: Sequence[Record]) -> list[JSON]:
             "Was everything measured in one environment?",
             environment["distinct_environments"] == 1,
             f"environment: {environment['distinct_environments']} in all records",
+        ),
+        _item(
+            "Has everything that was asked for finished?",
+            not missing,
+            f"{missing} of {planned} jobs have no result yet; the command that made the run"
+            " directory goes on with them"
+            if missing
+            else f"{planned} jobs",
         ),
         _item(
             "Is every result of the present configuration, code and data?",

@@ -19,7 +19,7 @@ from simclr_bench.paper.spec import (
     stated,
 )
 from simclr_bench.report.document.comparisons import Family, batch_sizes, epochs
-from simclr_bench.report.document.measured import JSON, Measured
+from simclr_bench.report.document.measured import JSON, Measured, current
 from simclr_bench.report.document.measures import GAP, MEASURES
 from simclr_bench.verdicts.claims import (
     ClaimVerdict,
@@ -51,18 +51,23 @@ def judge_table(
         margin: Within which accuracies are about the same.
     """
     judgements: dict[str, list[JSON]] = defaultdict(list)
+    lost: dict[str, dict[str, None]] = defaultdict(dict)
     for on, family in _families(table, rows, sections):
-        statements = {
-            claim.id: kept
-            for claim in table.claims
-            if (said := _statement_on(claim, on)) and (kept := restricted(said, list(family.rows)))
-        }
+        statements = {}
+        for claim in table.claims:
+            said = _statement_on(claim, on)
+            if said is None:
+                continue
+            if needed := _stale(said, on, family):
+                lost[claim.id][f"{', '.join(needed)} ({family.where or 'all measures'})"] = None
+            elif kept := restricted(said, list(family.rows)):
+                statements[claim.id] = kept
         for name, verdict in judge_claims(statements, family.rows, margin=margin).items():
             claim = next(claim for claim in table.claims if claim.id == name)
             judgements[name].append(_judgement(claim, on, family, verdict))
     for claim in table.claims:
         if isinstance(claim.statement, Compared) and claim.statement.on == "parameters":
-            judgements[claim.id] = _parameters(claim.statement.statement, rows)
+            judgements[claim.id] = _parameters(claim.statement.statement, current(rows))
     return [
         {
             "id": claim.id,
@@ -73,7 +78,11 @@ def judge_table(
                 "text": stated(claim.statement),
             },
             "testable": not isinstance(claim.statement, Untestable),
-            "reason": claim.statement.reason if isinstance(claim.statement, Untestable) else None,
+            "reason": claim.statement.reason
+            if isinstance(claim.statement, Untestable)
+            else f"stale rows {'; '.join(lost[claim.id])}"
+            if claim.id in lost
+            else None,
             "mechanism_check": profile == "embedded",
             "judgements": judgements[claim.id],
             "paper": _paper(claim, column, margin),
@@ -110,7 +119,8 @@ def _families(
                     Family(
                         measure=measure.name,
                         where=f"batch {size}" if table.batch_sizes or len(sizes) > 1 else "",
-                        rows={row.label: row.ours(measure.name) for row in some},
+                        rows={row.label: row.ours(measure.name) for row in current(some)},
+                        stale=tuple(row.label for row in some if row.stale is not None),
                     ),
                 )
     if table.id == "4":
@@ -119,6 +129,15 @@ def _families(
     if table.id == "2":
         for family in epochs(rows):
             yield "epochs", family
+
+
+def _stale(said: Statement, on: str, family: Family) -> list[str]:
+    """The stale rows that a statement needs; beside a table's own rows it needs the whole family.
+
+    It is not judged on the others alone: what they say is a weaker statement, and would change as
+    soon as the stale ones are run again.
+    """
+    return [label for label in family.stale if on != "rows" or label in _labels(said)]
 
 
 def _statement_on(claim: Claim, on: str) -> Statement | None:

@@ -22,12 +22,14 @@ class Family:
         where: Which of several such families it is: "batch 64"; empty where there is one.
         rows: By label.
         note: What a reader should know about these rows.
+        stale: Labels that have stale records only, and are not among the rows.
     """
 
     measure: str
     where: str
     rows: Mapping[str, Row]
     note: str = ""
+    stale: tuple[str, ...] = ()
 
 
 def pairs_of_batch_sizes(
@@ -58,6 +60,11 @@ def batch_sizes(section: Sequence[Measured]) -> list[Family]:
     families = []
     for measure in ("heldout", "as_published"):
         for regime in REGIMES:
+            old = [e for e in section if e.stale is not None and e.variant["regime"] == regime]
+            if old:  # a mean over some of the data sets is another claim
+                stale = tuple(dict.fromkeys(each.label for each in old))
+                families.append(Family(measure=measure, where=regime, rows={}, stale=stale))
+                continue
             pairs = pairs_of_batch_sizes(section, regime)
             if not pairs:
                 continue
@@ -76,6 +83,12 @@ def epochs(rows: Sequence[Measured]) -> list[Family]:
     families = []
     for scored in ("label", "agreement"):
         for row in rows:
+            if row.stale is not None:
+                measure = f"{scored}_selected"
+                families.append(
+                    Family(measure=measure, where=row.label, rows={}, stale=(row.label,))
+                )
+                continue
             best, last, selected = (
                 row.ours(f"{scored}_{epoch}") for epoch in ("best", "last", "selected")
             )

@@ -15,7 +15,9 @@ from simclr_bench.report.document.measured import (
     Measured,
     chance_normalised,
     common_seeds,
+    current,
     difference,
+    left_out,
 )
 
 DASH = "—"
@@ -26,13 +28,18 @@ Sections = Mapping[str, Sequence[Measured]]
 
 
 def build_controls(sections: Sections) -> list[JSON]:
-    """The controls that something was measured for."""
-    built = (
-        _class_count(sections.get("class count", ())),
-        _batch_size(sections.get("batch size", ())),
-        _hard_labels(sections.get("table 2", ())),
-    )
-    return [control for control in built if control]
+    """The controls that something was measured for, without what is stale."""
+    found = []
+    for section, build in (
+        ("class count", _class_count),
+        ("batch size", _batch_size),
+        ("table 2", _hard_labels),
+    ):
+        measured = sections.get(section, ())
+        if control := build(current(measured)):
+            control["notes"] += filter(None, [left_out(measured)])
+            found.append(control)
+    return found
 
 
 def _class_count(section: Sequence[Measured]) -> JSON | None:

@@ -4,19 +4,21 @@ from collections.abc import Mapping, Sequence
 
 from simclr_bench.paper.spec import Figure
 from simclr_bench.paper.tables import FIGURES, TABLES
-from simclr_bench.report.document.measured import JSON, Measured
+from simclr_bench.report.document.measured import JSON, Measured, current, left_out
 from simclr_bench.report.document.measures import title_of
 
 INTERVALS = "Mean and 95 % interval over seeds and examples; "
 
 
 def build_figures(sections: Mapping[str, Sequence[Measured]]) -> list[JSON]:
-    """The figures whose table was measured."""
+    """The figures whose table was measured, without its stale rows."""
     built = []
     for figure in FIGURES.values():
         rows = sections.get(f"table {figure.table}", ())
-        if rows:
-            built.append(_bars(figure, rows) if figure.kind == "bars" else _lines(figure, rows))
+        if shown := current(rows):
+            drawn = _bars(figure, shown) if figure.kind == "bars" else _lines(figure, shown)
+            drawn["note"] = " ".join(filter(None, [drawn["note"], left_out(rows)]))
+            built.append(drawn)
     return built
 
 

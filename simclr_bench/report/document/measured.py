@@ -1,7 +1,7 @@
 """What a series of jobs measured: accuracies per seed, and how the document writes them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from simclr_bench.experiments.planning.jobs import Job, Series
@@ -27,6 +27,8 @@ class Measured:
         section, label, variant: Those of the series.
         jobs: Those of its jobs that have a record.
         records: Their records.
+        stale: Why these are no results of today's code, data, encoder or settings; None if they
+            are. Stale ones are shown, and nothing is concluded from them.
     """
 
     section: str
@@ -34,6 +36,12 @@ class Measured:
     variant: Mapping[str, Any]
     jobs: tuple[Job, ...]
     records: tuple[Record, ...]
+    stale: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Label and variant, for notes."""
+        return ", ".join([self.label, *(str(value) for value in self.variant.values())])
 
     @property
     def dataset(self) -> str:
@@ -96,17 +104,23 @@ class Measured:
     def only(self, seeds: Sequence[int]) -> "Measured":
         """The same, for some of the seeds."""
         kept = [i for i, seed in enumerate(self.seeds) if seed in seeds]
-        return Measured(
-            section=self.section,
-            label=self.label,
-            variant=self.variant,
+        return replace(
+            self,
             jobs=tuple(self.jobs[i] for i in kept),
             records=tuple(self.records[i] for i in kept),
         )
 
 
-def measured_series(series: Sequence[Series], records: Mapping[str, Record]) -> list[Measured]:
-    """The series that have records for two seeds or more."""
+def measured_series(
+    series: Sequence[Series], records: Mapping[str, Record], stale: Sequence[JSON] = ()
+) -> list[Measured]:
+    """The series that have records for two seeds or more.
+
+    Args:
+        series: Those of the plan.
+        records: By key of the job.
+        stale: Section, label, variant and reason of the series whose records are stale.
+    """
     found = []
     for each in series:
         jobs = sorted(
@@ -120,9 +134,29 @@ def measured_series(series: Sequence[Series], records: Mapping[str, Record]) -> 
                     variant=each.variant,
                     jobs=tuple(jobs),
                     records=tuple(records[job.key] for job in jobs),
+                    stale=next(
+                        (
+                            str(old["reason"])
+                            for old in stale
+                            if (old["section"], old["label"], old["variant"])
+                            == (each.section, each.label, each.variant)
+                        ),
+                        None,
+                    ),
                 )
             )
     return found
+
+
+def current(series: Iterable[Measured]) -> list[Measured]:
+    """Those that are not stale."""
+    return [each for each in series if each.stale is None]
+
+
+def left_out(series: Iterable[Measured]) -> str:
+    """A note that names the stale ones; empty if there are none."""
+    names = [each.name for each in series if each.stale is not None]
+    return f"Left out, being stale: {'; '.join(names)}." if names else ""
 
 
 def common_seeds(series: Sequence[Measured]) -> list[int]:

@@ -82,8 +82,14 @@ def encoder_check(section: Sequence[Measured]) -> list[JSON]:
 
 
 def data_of(measured: Sequence[Measured]) -> list[JSON]:
-    """Each data set once, as the records describe it: whole where a job used it whole."""
-    whole_first = sorted(measured, key=lambda each: each.settings.get("class_count") is not None)
+    """Each data set once, as the records describe it: whole where a job used it whole.
+
+    Stale records describe it only where there are no others.
+    """
+    whole_first = sorted(
+        measured,
+        key=lambda each: (each.stale is not None, each.settings.get("class_count") is not None),
+    )
     described = {
         each.dataset: each.done[0].details["data"] for each in reversed(whole_first) if each.done
     }

@@ -13,7 +13,7 @@ from simclr_bench.report.document import claims
 from simclr_bench.report.document.cells import NOTHING, cell_verdict, paper_cell, read_column
 from simclr_bench.report.document.commands import folder_options, set_otherwise
 from simclr_bench.report.document.curves import curves_of
-from simclr_bench.report.document.measured import JSON, Measured, difference
+from simclr_bench.report.document.measured import JSON, Measured, current, difference
 from simclr_bench.report.document.measures import (
     GAP,
     JUDGED,
@@ -36,14 +36,12 @@ class Context:
         run_directory: Where the records are.
         margin: The difference that matters.
         official: What counts as the paper's own data and weights.
-        stale: Rows whose records are of another configuration, code or data.
     """
 
     profile: str
     run_directory: str
     margin: float
     official: Official
-    stale: Sequence[Mapping[str, object]]
 
 
 def build_tables(sections: Mapping[str, Sequence[Measured]], context: Context) -> list[JSON]:
@@ -55,11 +53,12 @@ def build_tables(sections: Mapping[str, Sequence[Measured]], context: Context) -
     """
     built = []
     for table in TABLES.values():
-        rows = [each for each in sections.get(f"table {table.id}", ()) if is_row(each)]
-        if rows:
+        source = table.id if table.measured else "2"
+        rows = [each for each in sections.get(f"table {source}", ()) if is_row(each)]
+        if rows and table.measured:
             built.append(_results(table, rows, sections, context))
-        elif not table.measured and (base := sections.get("table 2")):
-            built.append(_parameters(table, base[0], context))
+        elif rows:
+            built.append(_parameters(table, [*current(rows), *rows][0], context))
     if transfer := sections.get("transfer"):
         built.append(_transfer(transfer, context))
     return built
@@ -113,26 +112,19 @@ def _row(table: Table, measured: Measured, column: Mapping[str, Printed], contex
     label = measured.label
     printed = column.get(label) if _is_printed(table, measured) else None
     return {
-        **_common(table.id, measured, context),
+        **_common(table.id, measured),
         "cells": _cells(table, label, printed is not None),
         "ours_alone": label in table.added_rows,
         "paper": paper_cell(table, label, printed) if printed else NOTHING,
         "verdict": cell_verdict(table.id, measured, printed, context.margin, context.official)
-        if printed
+        if printed and measured.stale is None
         else None,
         "command": _command(table, measured, context.run_directory),
     }
 
 
-def _common(table: str, measured: Measured, context: Context) -> JSON:
+def _common(table: str, measured: Measured) -> JSON:
     """What a row says of ours."""
-    section = measured.section
-    stale = [
-        str(each["reason"])
-        for each in context.stale
-        if (each["section"], each["label"]) == (section, measured.label)
-        and each.get("variant", measured.variant) == measured.variant
-    ]
     return {
         "label": measured.label,
         "dataset": measured.dataset,
@@ -150,7 +142,7 @@ def _common(table: str, measured: Measured, context: Context) -> JSON:
         },
         "curves": curves_of(measured),
         "records": measured.keys,
-        "stale": "; ".join(dict.fromkeys(stale)) or None,
+        "stale": measured.stale,
     }
 
 
@@ -191,7 +183,7 @@ def _parameters(table: Table, base: Measured, context: Context) -> JSON:
     """Table 3, which holds no results: each row has the settings that it is the base of."""
     rows = [
         {
-            **_common(table.id, replace(base, label=label), context),
+            **_common(table.id, replace(base, label=label)),
             "cells": _cells(table, label, True),
             "ours_alone": False,
             "paper": NOTHING,
@@ -220,7 +212,7 @@ def _transfer(measured: Sequence[Measured], context: Context) -> JSON:
         words += ["--out", context.run_directory]
         rows.append(
             {
-                **_common("transfer", each, context),
+                **_common("transfer", each),
                 "cells": [each.label, str(each.classes), DASH],
                 "ours_alone": True,
                 "paper": NOTHING,
@@ -261,16 +253,13 @@ def _notes(table: Table, rows: Sequence[Measured]) -> list[str]:
 
 
 def _confound(table: Table, rows: Sequence[Measured]) -> str:
-    seen = [
-        each.done[0].metrics["batches"]["n"]
-        for each in rows
-        if _is_printed(table, each) and each.done
-    ]
+    counted = [each for each in current(rows) if _is_printed(table, each) and each.done]
+    seen = [each.done[0].metrics["batches"]["n"] for each in counted]
     if not seen:
         return ""
     steps = {len(n) for n in seen}
     iterations = f"the {steps.pop()} iterations" if len(steps) == 1 else "the iterations"
-    classes = [each.classes for each in rows if _is_printed(table, each) and each.done]
+    classes = [each.classes for each in counted]
     counts = [math.floor(sum(n) / c + 0.5) for n, c in zip(seen, classes, strict=True)]
     return (
         f"At batch {table.batch_sizes[0]} {iterations} give"

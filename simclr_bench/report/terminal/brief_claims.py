@@ -50,6 +50,8 @@ def _evidence(table: JSON, claim: JSON) -> Text:
         if len(groups) > 1:
             line.append_text(verdict(word)).append(" ")
         line.append(f"{_where(table, claim, found, len(groups) == 1)}; ")
+    if claim["reason"]:
+        line.append(f"not judged: {claim['reason']}; ")
     return line.append_text(muted(_papers(claim["paper"])))
 
 

@@ -20,6 +20,8 @@ def claims(table: JSON, label: str) -> Iterator[RenderableType]:
             yield indented(verdict("not testable", f"not testable: {claim['reason']}"))
             continue
         yield indented(muted(f"Tested as: {claim['statement']['text']}."))
+        if claim["reason"]:
+            yield indented(verdict("not judged", f"not judged: {claim['reason']}"))
         for judgement in claim["judgements"]:
             yield from _judgement(judgement, claim, table, label)
         yield indented(f"the paper's own numbers: {words.papers_evidence(claim['paper'])}")

@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from simclr_bench.report import words
 from simclr_bench.report.reading import cell_counts, claim_word, failed_seeds, stale_lines
 from simclr_bench.report.terminal.styles import heading, indented, verdict
-from simclr_bench.report.words import MECHANISM_CHECKS, sentence
 
 JSON = dict[str, Any]
 
@@ -16,7 +16,7 @@ JSON = dict[str, Any]
 def summary(document: JSON) -> Iterator[RenderableType]:
     """Counts of cells, each claim under its word, and what is stale or failed."""
     yield heading("Summary")
-    yield indented(sentence(document["words"]["this_run"]))
+    yield indented(words.sentence(document["words"]["this_run"]))
     counts = {word: n for word, n in cell_counts(document["tables"]).items() if n}
     if counts:
         line = Text("Cells: ")
@@ -35,7 +35,7 @@ def summary(document: JSON) -> Iterator[RenderableType]:
         if claims:
             yield indented(line)
     if any(claim["mechanism_check"] for table in document["tables"] for claim in table["claims"]):
-        yield indented(MECHANISM_CHECKS)
+        yield indented(words.MECHANISM_CHECKS)
     if failed := failed_seeds(document):
         yield indented(Text(f"! {failed} seeds failed or diverged; they count as 0.", style="bold"))
     if stale := stale_lines(document["stale"]):
