@@ -141,29 +141,27 @@ def check_data() -> Check:
 
 
 def check_weights() -> Check:
-    """Are the networks that reproduce trains in the cache, whole?"""
+    """Are the pretrained encoder and the students' bases in the cache, whole?"""
     try:
         from simclr_bench.experiments.networks.bases import EmbeddedBase
         from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
         from simclr_bench.training.base_recipe import BASE_RECIPES
         from simclr_bench.training.encoder_cache import cache_directory, read_encoder
 
-        where = f"cache {cache_directory()}"
+        where = f"encoder cache {cache_directory()}"
         keys = {"encoder": EmbeddedEncoder().key}
         keys |= {f"{name} base": EmbeddedBase(name).key for name in BASE_RECIPES}
-        cached = {name: read_encoder(key) is not None for name, key in keys.items()}
+        missing = [name for name, key in keys.items() if read_encoder(key) is None]
     except SimclrBenchError as error:
         found, _, remedy = str(error).partition("; ")
         return Check("weights", "fault", found, remedy)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         return Check("weights", "fault", f"unknown ({reason})", "mend the faults above first")
-    there = [name for name, found in cached.items() if found]
-    missing = [name for name, found in cached.items() if not found]
-    parts = [f"{', '.join(there)} there, checksums right"] if there else []
     if missing:
-        parts.append(f"{', '.join(missing)} not trained yet, which the first run does")
-    return Check("weights", "ok", f"{where}: {'; '.join(parts)}")
+        found = f"without {', '.join(missing)}; the first reproduce that needs one trains it"
+        return Check("weights", "ok", f"{where}: {found}")
+    return Check("weights", "ok", f"{where}: {', '.join(keys)} are there, checksums right")
 
 
 def check_disk() -> Check:

@@ -37,6 +37,7 @@ def finished_document(
     """
     key = sha256_of(
         {
+            "directory": str(directory),  # it is in the document: a copy of a run has its own
             "plan": plan.as_dict(),
             "records": [vars(records[job.key]) for job in plan.jobs],
             "margin": margin,
@@ -78,8 +79,8 @@ def stored_document(directory: Path, official: Official = OFFICIAL) -> JSON:
     from simclr_bench.report.figures import FORMATS
 
     store = RunDirectory(directory)
+    store.check_version()  # first: an old directory has no plan, and is not to be run into
     plan, margin = load_plan(directory)
-    store.check_version()
     found = standing(plan, store.read_all(), current_inputs(plan.profile))
     if not found.records:
         raise DataError(f"{directory}: no job has finished yet; run the command that made it again")
