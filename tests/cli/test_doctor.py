@@ -1,12 +1,12 @@
 """`doctor`: one line per check, a remedy where one is needed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from simclr_bench.cli import doctor
-from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
-from simclr_bench.training import encoder_cache
+from simclr_bench.experiments.networks.bases import EmbeddedBase
+from simclr_bench.training.encoder_cache import encoder_paths
 from tests.command import Command
 
 NAMES = ["python", "torch", "torchvision", "extension", "cuda device", "data", "weights", "disk"]
@@ -18,20 +18,37 @@ def test_a_sound_machine_passes_with_one_line_per_check(command: Command) -> Non
     lines = result.stdout.splitlines()
     assert [line.split(":")[0].split(maxsplit=1)[1] for line in lines] == NAMES
     assert not any(line.startswith("fault") for line in lines)
+    (weights,) = [line for line in lines if " weights:" in line]
+    assert f"{command.cache}: without encoder, vgg16 base, resnet50 base; the first" in weights
+
+
+def test_trained_networks_are_found_and_a_damaged_base_is_a_fault(
+    keeping: Command, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(keeping.cache / "encoders", command.cache / "encoders")
+    checks = {check["name"]: check for check in command("doctor", "--json").json["checks"]}
+    assert checks["weights"]["found"].endswith(
+        "encoder, vgg16 base, resnet50 base are there, checksums right"
+    )
+    monkeypatch.setenv("SIMCLR_BENCH_CACHE", str(command.cache))
+    weights, _ = encoder_paths(EmbeddedBase("resnet50").key)
+    weights.write_bytes(weights.read_bytes()[:-1])
+    result = command("doctor", "--json")
+    assert result.code == 3
+    (fault,) = [check for check in result.json["checks"] if check["status"] == "fault"]
+    assert fault["name"] == "weights" and str(weights) in fault["found"]
 
 
 def test_json_holds_the_same_checks(command: Command) -> None:
-    document = command("doctor", "--json").json
-    assert [check["name"] for check in document["checks"]] == NAMES
-    assert document["faults"] == 0
-
-
-def test_the_extension_line_says_what_it_was_built_with(command: Command) -> None:
     from simclr_bench.losses import compiled_extension
 
+    document = command("doctor", "--json").json
+    checks = {check["name"]: check["found"] for check in document["checks"]}
+    assert list(checks) == NAMES
+    assert document["faults"] == 0
+    # The extension's line says what it was built with.
     info = compiled_extension().build_info
     assert info is not None
-    checks = {check["name"]: check["found"] for check in command("doctor", "--json").json["checks"]}
     assert info["compiler"] in checks["extension"]
     for architecture in info["architectures"]:
         assert architecture in checks["extension"]
@@ -72,17 +89,3 @@ def test_a_package_that_does_not_import_is_a_fault(
     assert result.code == 3 and "Traceback" not in result.stderr
     (line,) = [line for line in result.stdout.splitlines() if f" {module}:" in line]
     assert "libgone.so: missing" in line and "pip install" in line
-
-
-def test_the_weights_line_says_what_is_trained_and_what_is_not(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checks = {check["name"]: check["found"] for check in command("doctor", "--json").json["checks"]}
-    assert "encoder, vgg16 base, resnet50 base not trained yet" in checks["weights"]
-
-    encoder = EmbeddedEncoder().key
-    monkeypatch.setattr(
-        encoder_cache, "read_encoder", lambda key: object() if key == encoder else None
-    )
-    found = doctor.check_weights().found
-    assert "encoder there, checksums right; vgg16 base, resnet50 base not trained yet" in found
