@@ -11,7 +11,6 @@ Source: Kornblith, Shlens and Le, "Do better ImageNet models transfer better?" (
 whose probe SimCLR's Appendix B.8.1 follows; here with one fixed penalty instead of a search.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,27 +79,6 @@ def fit_probe(
     kept = torch.from_numpy(stratified_subset(labels.numpy(), fraction, seed, index))
     fit = fit_logistic_regression(((features - mean) / std)[kept], labels[kept], classes, penalty)
     return ProbeResult(predict(fit, (heldout - mean) / std), fit.gap)
-
-
-def converged_probe(
-    train: tuple[Tensor, Tensor], heldout: tuple[Tensor, Tensor], *, seeds: Sequence[int]
-) -> tuple[float, ...]:
-    """Held-out top-1 of a converged linear probe, per seed.
-
-    Args:
-        train: Features and labels. [n, F] and [n]
-        heldout: Features and labels. [m, F] and [m]
-        seeds: Each draws a stratified 80 % of the training images.
-
-    Returns:
-        Fraction of held-out images classified correctly, for each seed.
-
-    Raises:
-        RuntimeError: A fit did not converge.
-    """
-    classes = int(train[1].max()) + 1
-    results = (fit_probe(train, heldout[0], classes, seed=seed) for seed in seeds)
-    return tuple((result.predicted == heldout[1]).double().mean().item() for result in results)
 
 
 def stratified_subset(

@@ -176,14 +176,3 @@ def predict(head: HeadHistory, features: Tensor) -> Tensor:
         Labels. [n]
     """
     return torch.addmm(head.bias, features, head.weight).argmax(1)
-
-
-def count_correct(head: HeadHistory, features: Tensor, labels: Tensor) -> int:
-    """Images whose top-1 label under the trained head is right.
-
-    Args:
-        head: A trained head.
-        features: [n, F]
-        labels: [n]
-    """
-    return int((predict(head, features) == labels).sum())

@@ -106,15 +106,6 @@ def order_p(values: Sequence[float]) -> float:
     return float(stats.kendalltau(falling, values, alternative="greater").pvalue)
 
 
-def fisher_p(first: tuple[int, int], second: tuple[int, int]) -> float:
-    """Two-sided exact p that two proportions (correct, n) are one.
-
-    Source: Fisher's exact test, scipy.stats.fisher_exact.
-    """
-    table = np.array([[correct, n - correct] for correct, n in (first, second)])
-    return float(stats.fisher_exact(table).pvalue)
-
-
 def tost_p(difference: float, error: float, freedom: float, margin: float) -> float:
     """p of two one-sided t tests that a difference is within the margin: the larger of the two.
 

@@ -10,7 +10,6 @@ from scipy import stats
 from simclr_bench.verdicts.significance import (
     any_higher_p,
     beyond_p,
-    fisher_p,
     higher_p,
     holm,
     order_p,
@@ -179,11 +178,6 @@ def test_many_seeds_are_permuted_at_random_but_repeatably() -> None:
     first, second = [0.5 + 0.001 * i for i in range(30)], [0.4] * 30
     p = higher_p(first, second, paired=True)
     assert p < 1e-3 and p == higher_p(first, second, paired=True)
-
-
-def test_fishers_tea_tasting() -> None:
-    # Fisher, The Design of Experiments: 3 of 4 against 1 of 4, two-sided p = 34/70.
-    assert fisher_p((3, 4), (1, 4)) == pytest.approx(34 / 70)
 
 
 def test_five_items_in_order_by_luck() -> None:

@@ -188,15 +188,5 @@ class Bench:
         return self._centers[key]
 
 
-def make_bench(
-    encoder: Encoder,
-    untrained: Callable[[], Encoder],
-    load: Callable[[str], LoadedData],
-    workers: int,
-) -> Bench:
-    """A bench with the given number of background threads; the arguments are `Bench`'s."""
-    return Bench(encoder, untrained, load, workers)
-
-
 def _blocks(n: int) -> list[NDArray[np.int64]]:
     return [np.arange(at, min(at + BLOCK, n)) for at in range(0, n, BLOCK)]

@@ -6,7 +6,7 @@ import torch
 
 from simclr_bench.data.augment import center_view, training_views
 from simclr_bench.experiments.execution import features as module
-from simclr_bench.experiments.execution.features import make_bench
+from simclr_bench.experiments.execution.features import Bench
 from simclr_bench.training.encoder import represent
 from simclr_bench.training.notebook_probe import image_stream
 from tests.experiments.execution.tiny import (
@@ -152,7 +152,7 @@ def test_features_are_computed_once_and_the_last_data_set_is_dropped(monkeypatch
         loaded.append(name)
         return tiny_data(name)
 
-    bench = make_bench(tiny_encoder(0), lambda: tiny_encoder(1), load, 0)
+    bench = Bench(tiny_encoder(0), lambda: tiny_encoder(1), load, 0)
     for dataset in ("a", "a", "b", "b", "a"):
         bench.train_features(dataset)
         bench.stream(dataset, HEAD)
@@ -187,6 +187,6 @@ def test_the_number_of_threads_is_part_of_what_is_shared():
 def test_an_image_that_fails_stops_the_stream_with_its_error(workers):
     data = tiny_data("listed")
     data.train.images[17] = torch.zeros(2, 24, 28, dtype=torch.uint8)
-    bench = make_bench(tiny_encoder(0), lambda: tiny_encoder(1), lambda _: data, workers)
+    bench = Bench(tiny_encoder(0), lambda: tiny_encoder(1), lambda _: data, workers)
     with pytest.raises(RuntimeError, match=r"shape .* is invalid"):
         bench.stream("listed", HEAD)
