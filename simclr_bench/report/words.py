@@ -206,7 +206,7 @@ def environment(found: Mapping[str, Any]) -> str:
         else "NT-Xent chunked, not compiled",
         f"Python {found['python']}",
         f"torch {found['packages']['torch']}",
-        f"{found['cpu']}, {found['cores']} cores",
+        f"{found['cpu']}, {found['cores']} core{'s' if found['cores'] != 1 else ''}",
     ]
     if found["distinct_environments"] > 1:
         parts.append(f"records from {found['distinct_environments']} environments")

@@ -51,6 +51,11 @@ def test_the_finding_on_class_counts_is_made_from_the_numbers(controls: dict[str
     )
 
 
+def test_few_classes_are_said_to_be_few_images(controls: dict[str, JSON]) -> None:
+    (note,) = [note for note in controls["class-count"]["notes"] if "few images" in note]
+    assert note.startswith(f"A class has {invented.TRAIN // 100} training images")
+
+
 def test_one_class_count_is_no_finding() -> None:
     plan = invented.plan(["4"])
     kept = {

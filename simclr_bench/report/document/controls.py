@@ -84,11 +84,24 @@ def _class_count(section: Sequence[Measured]) -> JSON | None:
         "notes": [
             "Classes are drawn by the seed; those of a smaller number are among those of a larger.",
             "Above chance: (accuracy - 1/C) / (1 - 1/C), so that 0 is guessing and 1 is all right.",
+            *_images_of_a_class(section),
         ],
         "columns": ["regime", "chance", "held-out", "above chance"],
         "rows": rows,
         "figure": _class_count_figure(dataset, regimes, counts),
     }
+
+
+def _images_of_a_class(section: Sequence[Measured]) -> list[str]:
+    """That few classes are few images, which a fixed total of examples repeats."""
+    done = [record for each in section for record in each.done]
+    if not done:
+        return []
+    images = done[0].details["data"]["train_images"] // section[0].jobs[0].classes
+    return [
+        f"A class has {images} training images, so that few classes are few images: at a fixed"
+        " total each is seen many times, at fixed examples per class there are few updates."
+    ]
 
 
 _WORDS = {
