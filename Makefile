@@ -2,6 +2,7 @@
 #
 #   make reproduce   environment, extension, then every table, figure and claim, embedded data
 #   make test        environment, extension, then the test suite
+#   make end-to-end  the real command: networks trained, everything run, killed, resumed (10 minutes)
 #   make emulate     the CUDA kernels on the CPU: tests/ptx, which needs nvcc
 #   make build       compile the extension in place; recompiles what changed
 #   make lint        formatters, linters, type checker
@@ -26,13 +27,17 @@ CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES) $(shell find tests/ptx -ty
 # A module that was deleted by hand is built again.
 $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
 
-.PHONY: reproduce test emulate build lint format bench benchmarks mutations gpu clean
+.PHONY: reproduce test end-to-end emulate build lint format bench benchmarks mutations gpu clean
 
 reproduce: build
 	$(BIN)/simclr-bench reproduce --all
 
 test: build
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx --ignore tests/end_to_end
+
+# The longest file is among the first, though it has not the most tests.
+end-to-end: build
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder tests/end_to_end
 
 emulate: build
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile tests/ptx

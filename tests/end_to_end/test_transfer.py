@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.cli.test_end_to_end import SCHEMA
 from tests.command import Command
+from tests.end_to_end.test_everything import SCHEMA
 
 
 @pytest.fixture(scope="module")
