@@ -160,7 +160,7 @@ def test_a_dry_run_says_what_it_would_take_and_does_nothing(
     result = keeping(*words, "--out", tmp_path / "run")
     text = " ".join(result.stdout.split())
     assert (result.code, result.stderr) == (0, "")
-    for needle in ("64 jobs in all", "64 to run", "Time: ", "with 2 processes", "Disk: "):
+    for needle in ("64 jobs in all", "64 to run", "Time: ", "with --jobs 2", "Disk: "):
         assert needle in text
     assert list(tmp_path.iterdir()) == []
     # What is there already is not counted again.
