@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
@@ -21,6 +21,8 @@ from simclr_bench.experiments.running.attempt import Attempt, Execute, Measure, 
 # Seconds between looks at whether workers live, should a pipe not tell: a process that a worker
 # started holds the worker's end open.
 LOOK = 1.0
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Worker:
@@ -38,11 +40,12 @@ class _Worker:
         # Workers inherit the mask. A terminal sends Ctrl-C to them too, batch systems SIGTERM: it
         # is the parent's to end them, and to say so in one line.
         resource_tracker.ensure_running()  # else `start` does it, and unblocks the signals
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _deferred():
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+            try:
+                self.process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._theirs.close()
 
     def send(self, message: object) -> None:
@@ -130,6 +133,27 @@ def attempts_in_workers(
     finally:
         for worker in pool:
             worker.end()
+
+
+@contextmanager
+def _deferred() -> Iterator[None]:
+    """Lets signals that end the program wait until the block has ended.
+
+    The mask of one thread does not do it: a library's thread may get the signal, and Python then
+    interrupts the main thread all the same, half way through telling a new process what to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread alone
+        return
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda n, _: came.append(n)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _heard(busy: list[_Worker]) -> list[_Worker]:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from simclr_bench.experiments.provenance.verification import verify
+from simclr_bench.experiments.running import workers
 from simclr_bench.results.store import RunDirectory
 from tests.experiments.running.invented import contents, job, measure, run_here
 
@@ -150,6 +152,43 @@ def test_an_interrupted_start_of_workers_ends_in_one_line(tmp_path: Path, delay:
         _, said = process.communicate(timeout=PATIENCE / 2)
     assert process.returncode == 130
     assert len(said.splitlines()) == 1
+
+
+def test_a_signal_that_another_thread_gets_does_not_interrupt_the_start_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with a library's threads, which do not block what this one blocks."""
+    worker = workers._Worker()
+    steps = []
+
+    def start() -> None:
+        # From another process: what a process sends itself waits for the thread that sent it.
+        subprocess.run(["kill", "-INT", str(os.getpid())], check=True)
+        for _ in range(1000):  # Python looks for signals between instructions
+            steps.append(signal.getsignal(signal.SIGINT))
+
+    open_to_signals, done = threading.Event(), threading.Event()
+
+    def library() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        open_to_signals.set()
+        done.wait()
+
+    thread = threading.Thread(target=library)
+    thread.start()
+    open_to_signals.wait()
+    monkeypatch.setattr(worker.process, "start", start)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            worker.start()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        done.set()
+        thread.join()
+    assert len(steps) == 1000
 
 
 def test_a_worker_that_dies_is_named_with_its_job(tmp_path: Path) -> None:
