@@ -5,9 +5,9 @@ that a job's numbers are the same alone, after other jobs, and for any number of
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from simclr_bench.experiments.execution.stream import (
     pick,
 )
 from simclr_bench.training.encoder import IMAGE_SIZE, Encoder, represent
+
+Made = TypeVar("Made")
 
 # Streams kept: jobs that share one are neighbors in the running order, or nearly.
 STREAMS = 4
@@ -62,13 +64,13 @@ class Bench:
         self._workers = workers
         self._dataset: str | None = None
         self._data: LoadedData
-        self._centers: dict[tuple[str, str, int], Tensor] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._streams: OrderedDict[str, FeatureStream] = OrderedDict()
 
     def data(self, dataset: str) -> LoadedData:
         """A data set's images; those of the one before, and their features, are dropped."""
         if dataset != self._dataset:
-            self._centers.clear()
+            self._kept.clear()
             self._streams.clear()
             self._data, self._dataset = self._load(dataset), dataset
         return self._data
@@ -179,13 +181,27 @@ class Bench:
             self._workers,
         )
 
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made once and kept until another data set is asked for.
+
+        Args:
+            key: What tells it from all else that is kept.
+            make: Makes it.
+        """
+        # Sums are split by thread, so their number is part of a result.
+        key = (key, torch.get_num_threads())
+        if key not in self._kept:
+            self._kept[key] = make()
+        made: Made = self._kept[key]
+        return made
+
     def _center_features(self, dataset: str, split: str, weights: str) -> Tensor:
         self.data(dataset)
-        key = (weights, split, torch.get_num_threads())
-        if key not in self._centers:
-            encoder = {"pretrained": lambda: self.encoder, "untrained": self.untrained}[weights]()
-            self._centers[key] = represent(encoder, self.center_views(dataset, split))
-        return self._centers[key]
+        encoder = {"pretrained": lambda: self.encoder, "untrained": self.untrained}[weights]
+        return self.once(
+            ("center", weights, split),
+            lambda: represent(encoder(), self.center_views(dataset, split)),
+        )
 
 
 def _blocks(n: int) -> list[NDArray[np.int64]]:

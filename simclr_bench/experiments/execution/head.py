@@ -1,5 +1,9 @@
 """A linear head trained by the notebook's loop (Tables 1 and 4, and their controls)."""
 
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 
 from simclr_bench.experiments.execution.classes import select_classes
@@ -38,14 +42,7 @@ def run_head(job: Job, bench: Bench) -> Outcome:
         features,
         classes.ranks(labels),
         len(classes),
-        HeadSettings(
-            batch_size=settings["batch_size"],
-            iterations=settings["iterations"],
-            learning_rate=settings["learning_rate"],
-            momentum=settings["momentum"],
-            weight_decay=settings["weight_decay"],
-            seed=settings["seed"],
-        ),
+        head_settings(settings),
     )
     arrays = {
         "batch_sizes": np.array(head.sizes, dtype=np.min_scalar_type(max(head.sizes))),
@@ -61,3 +58,8 @@ def run_head(job: Job, bench: Bench) -> Outcome:
         arrays[f"{split}_label"] = classes.compact(images.labels[members])
     losses = [round(loss, 6) for loss in head.losses]
     return Outcome(details={"data": data.description, "loss": losses}, arrays=arrays)
+
+
+def head_settings(settings: Mapping[str, Any]) -> HeadSettings:
+    """What a job's settings, or those of a student's teacher, say of how a head is trained."""
+    return HeadSettings(**{field.name: settings[field.name] for field in fields(HeadSettings)})

@@ -157,7 +157,7 @@ def test_features_are_computed_once_and_the_last_data_set_is_dropped(monkeypatch
         bench.train_features(dataset)
         bench.stream(dataset, HEAD)
     assert loaded == ["a", "b", "a"] and len(represented) == 3
-    assert len(bench._centers) == 1 and len(bench._streams) == 1
+    assert len(bench._kept) == 1 and len(bench._streams) == 1
 
 
 def test_only_the_last_streams_are_kept():
@@ -180,7 +180,7 @@ def test_the_number_of_threads_is_part_of_what_is_shared():
             bench.heldout_features("stacked")
     finally:
         torch.set_num_threads(before)
-    assert len(bench._streams) == 2 and len(bench._centers) == 2
+    assert len(bench._streams) == 2 and len(bench._kept) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -190,3 +190,20 @@ def test_an_image_that_fails_stops_the_stream_with_its_error(workers):
     bench = Bench(tiny_encoder(0), lambda: tiny_encoder(1), lambda _: data, workers)
     with pytest.raises(RuntimeError, match=r"shape .* is invalid"):
         bench.stream("listed", HEAD)
+
+
+def test_what_is_made_once_is_kept_for_one_data_set_and_number_of_threads() -> None:
+    bench, before = tiny_bench(), torch.get_num_threads()
+    made: list[str] = []
+
+    def ask(dataset: str, threads: int) -> int:
+        torch.set_num_threads(threads)
+        bench.data(dataset)
+        return bench.once("a key", lambda: made.append(dataset) or len(made))
+
+    try:
+        assert [ask("stacked", 1), ask("stacked", 1), ask("stacked", 2)] == [1, 1, 2]
+        assert [ask("listed", 1), ask("stacked", 1)] == [3, 4]
+        assert bench.once("another key", lambda: "b") == "b" and len(made) == 4
+    finally:
+        torch.set_num_threads(before)
