@@ -9,8 +9,8 @@ from rich.console import Console
 
 from simclr_bench.report.reading import papers_numbers, stale_lines
 from simclr_bench.report.terminal import TerminalReport
-from tests.report import invented_document
-from tests.report.invented_document import claim, judgement
+from tests.report import invented_document, parts
+from tests.report.parts import claim, judgement
 
 JSON = dict[str, Any]
 
@@ -58,7 +58,7 @@ def test_it_is_a_fraction_of_all_details(text: str) -> None:
 def test_no_line_is_too_long_and_no_number_is_cut(width: int) -> None:
     document = invented_document.document()
     # Longest numbers, in the control with most columns.
-    wide = invented_document.metric(-0.2131, -0.2604, -0.1662)
+    wide = parts.metric(-0.2131, -0.2604, -0.1662)
     document["controls"][1] |= {
         "columns": ["taught by the teacher", "taught by labels", "difference"],
         "rows": [{"label": "the teacher itself", "cells": [wide, wide, wide], "records": []}],
@@ -164,7 +164,7 @@ def test_a_control_whose_rows_recur_has_a_line_for_each_label() -> None:
         "rows": [
             {
                 "label": label,
-                "cells": [regime, *(invented_document.metric(m, m - 0.1, m + 0.01) for m in pair)],
+                "cells": [regime, *(parts.metric(m, m - 0.1, m + 0.01) for m in pair)],
                 "records": [],
             }
             for (label, regime), pair in cells.items()

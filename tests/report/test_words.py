@@ -4,7 +4,7 @@ import pytest
 
 from simclr_bench.report import reading, words
 from simclr_bench.verdicts import cells
-from tests.report import invented_document
+from tests.report import invented_document, parts
 
 
 def test_numbers_have_three_decimals_and_no_negative_zero() -> None:
@@ -47,16 +47,16 @@ def test_every_word_of_a_verdict_has_its_own_symbol() -> None:
 
 
 def test_what_follows_the_word_of_a_verdict() -> None:
-    verdict = invented_document.verdict("not comparable", "heldout", "not comparable: a: b", "a: b")
+    verdict = parts.verdict("not comparable", "heldout", "not comparable: a: b", "a: b")
     assert words.beyond_the_word(verdict) == "a: b"
-    assert words.beyond_the_word(invented_document.verdict("different", "heldout")) == ""
+    assert words.beyond_the_word(parts.verdict("different", "heldout")) == ""
 
 
 def test_the_widest_candidate_is_shown() -> None:
-    near = invented_document.candidate(3670, 1, 1, 0.4, 0.42)
-    far = invented_document.candidate(64, 1, 1, 0.3, 0.5)
-    assert reading.widest(invented_document.paper("0.41", near, far)) is far
-    assert reading.widest(invented_document.paper("0.41")) is None
+    near = parts.candidate(3670, 1, 1, 0.4, 0.42)
+    far = parts.candidate(64, 1, 1, 0.3, 0.5)
+    assert reading.widest(parts.paper("0.41", near, far)) is far
+    assert reading.widest(parts.paper("0.41")) is None
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_the_widest_candidate_is_shown() -> None:
     ],
 )
 def test_one_word_for_a_claim(found: tuple[str, ...], word: str) -> None:
-    judged = [invented_document.judgement("heldout", "", each) for each in found]
-    assert reading.claim_word(invented_document.claim("x", "y", *judged)) == word
-    untestable = invented_document.claim("x", "y", *judged, testable=False, reason="z")
+    judged = [parts.judgement("heldout", "", each) for each in found]
+    assert reading.claim_word(parts.claim("x", "y", *judged)) == word
+    untestable = parts.claim("x", "y", *judged, testable=False, reason="z")
     assert reading.claim_word(untestable) == "not testable"
 
 
@@ -123,7 +123,7 @@ def test_what_speaks_most_against_a_claim() -> None:
         {"first": "a", "second": each, "difference": 0.1, "p_holds": 0.5, "p_fails": p}
         for each, p in (("b", 0.2), ("c", 0.04), ("d", 0.9))
     ]
-    fails = invented_document.judgement("heldout", "", "fails", comparisons=found)
+    fails = parts.judgement("heldout", "", "fails", comparisons=found)
     against = reading.most_against(fails)
     assert against is not None and against["second"] == "c"
     assert reading.most_against(fails | {"verdict": "holds"}) is None
