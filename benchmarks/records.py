@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.grid import Cell
 from benchmarks.ratios import Ratio, median_interval
-from simclr_bench.results.files import canonical_json, write_atomically
+from simclr_bench.storage.files import canonical_json, write_atomically
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simclr_bench.results.files import canonical_json, write_atomically
+from simclr_bench.storage.files import canonical_json, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE, LOG = "stages.json", "log.txt"

@@ -143,10 +143,11 @@ def check_data() -> Check:
 def check_weights() -> Check:
     """Are the pretrained encoder and the students' bases in the cache, whole?"""
     try:
-        from simclr_bench.experiments.networks.bases import EmbeddedBase
-        from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+        from simclr_bench.experiments.materials.bases import EmbeddedBase
+        from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
+        from simclr_bench.storage.cache import cache_directory
         from simclr_bench.training.base_recipe import BASE_RECIPES
-        from simclr_bench.training.encoder_cache import cache_directory, read_encoder
+        from simclr_bench.training.encoder_cache import read_encoder
 
         where = f"encoder cache {cache_directory()}"
         keys = {"encoder": EmbeddedEncoder().key}
@@ -166,7 +167,7 @@ def check_weights() -> Check:
 
 def check_disk() -> Check:
     """Is there room where results and encoders go?"""
-    from simclr_bench.training.encoder_cache import cache_directory
+    from simclr_bench.storage.cache import cache_directory
 
     places = {"here": Path.cwd(), "encoder cache": _existing(cache_directory())}
     free = {name: shutil.disk_usage(place).free for name, place in places.items()}

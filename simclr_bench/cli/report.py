@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from simclr_bench.cli.output import print_json, print_line
-from simclr_bench.results.files import make_directory, write_atomically
+from simclr_bench.storage.files import make_directory, write_atomically
 
 SUFFIXES = {
     "html": ".html",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from simclr_bench.data.folder import FolderListing, fingerprint, list_folder, printable, read_folder
 from simclr_bench.errors import UsageError
 from simclr_bench.experiments.execution.outcome import Outcome
+from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
 from simclr_bench.experiments.metrics import metrics_of
-from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
 from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
 from simclr_bench.experiments.planning.plan import plan_folder
 from simclr_bench.experiments.planning.plan_file import write_plan
@@ -20,8 +20,8 @@ from simclr_bench.experiments.provenance.code import CODE, DATA_CODE
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.experiments.running.runner import Records, run_jobs
 from simclr_bench.experiments.settings.tree import VerdictSettings, usable_cores
+from simclr_bench.networks.small_residual import IMAGE_SIZE
 from simclr_bench.results.store import RunDirectory
-from simclr_bench.training.encoder import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from simclr_bench.experiments.execution.features import LoadedData

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from simclr_bench.data.dispositions import EMBEDDED_SETS
 from simclr_bench.experiments.execution.outcome import Outcome
+from simclr_bench.experiments.materials.bases import EmbeddedBase
+from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
 from simclr_bench.experiments.metrics import metrics_of
-from simclr_bench.experiments.networks.bases import EmbeddedBase
-from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
 from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
 from simclr_bench.experiments.planning.plan import Inputs, Request, plan_reproduction
 from simclr_bench.experiments.planning.plan_file import write_plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from simclr_bench.report import words
 from simclr_bench.report.reading import all_figures
-from simclr_bench.results.files import make_directory, write_atomically
+from simclr_bench.storage.files import make_directory, write_atomically
 
 JSON = dict[str, Any]
 

@@ -13,8 +13,8 @@ from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.experiments.provenance.standing import standing
 from simclr_bench.experiments.reproduction import current_inputs
 from simclr_bench.paper.official import OFFICIAL, Official
-from simclr_bench.results.files import make_directory, sha256_of, write_atomically
 from simclr_bench.results.store import Record, RunDirectory
+from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
 
 JSON = dict[str, Any]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from simclr_bench.errors import DataError, StoreError
-from simclr_bench.results.files import make_directory, sync_directory, write_atomically
+from simclr_bench.storage.files import make_directory, sync_directory, write_atomically
 
 if TYPE_CHECKING:  # numpy is loaded only where arrays are: reading records takes less time
     import numpy as np

@@ -2,19 +2,7 @@
 
 from dataclasses import dataclass
 
-from simclr_bench.training.recipe import EncoderShape
-
-
-@dataclass(frozen=True)
-class PlainShape:
-    """Widths of the convolutions of each stage of the plain network."""
-
-    stages: tuple[tuple[int, ...], ...] = ((24,), (48,), (96,), (160, 160))
-
-    @property
-    def features(self) -> int:
-        """Width of the representation."""
-        return self.stages[-1][-1]
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,11 +24,11 @@ from simclr_bench.data.augment import training_views
 from simclr_bench.data.base_classes import base_classes
 from simclr_bench.data.images import ImageSet
 from simclr_bench.data.randomness import permutation
-from simclr_bench.training.base_recipe import BaseRecipe, PlainShape
-from simclr_bench.training.encoder import IMAGE_SIZE, Encoder, initialize
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
+from simclr_bench.networks.small_plain import PlainNetwork
+from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, initialize
+from simclr_bench.training.base_recipe import BaseRecipe
 from simclr_bench.training.optimization import adamw, fixed_threads, warmup_cosine
-from simclr_bench.training.plain_network import PlainNetwork
-from simclr_bench.training.recipe import EncoderShape
 
 Normalization = Literal["native", "simclr"]
 Progress = Callable[[int, int, float], None]

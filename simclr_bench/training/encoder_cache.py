@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclr_bench.errors import DataError
-from simclr_bench.results.files import make_directory, sha256_of, write_atomically
+from simclr_bench.storage.cache import cache_directory
+from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,20 +36,6 @@ class CachedEncoder:
 
     state: State
     history: dict[str, Any]
-
-
-def cache_directory() -> Path:
-    """$SIMCLR_BENCH_CACHE, or simclr-bench in the user's cache directory."""
-    if chosen := os.environ.get("SIMCLR_BENCH_CACHE"):
-        return Path(chosen)
-    if chosen := os.environ.get("XDG_CACHE_HOME"):
-        return Path(chosen) / "simclr-bench"
-    try:
-        return Path.home() / ".cache" / "simclr-bench"
-    except RuntimeError as error:
-        raise DataError(
-            "no home directory for the encoder cache; set SIMCLR_BENCH_CACHE"
-        ) from error
 
 
 def encoder_key(identity: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from simclr_bench.data.augment import simclr_views
 from simclr_bench.data.randomness import permutation
 from simclr_bench.losses import nt_xent
 from simclr_bench.losses.dispatch import Impl
-from simclr_bench.training.encoder import (
+from simclr_bench.networks.small_residual import (
     IMAGE_SIZE,
     Encoder,
     ProjectionHead,

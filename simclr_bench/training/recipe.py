@@ -2,21 +2,7 @@
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class EncoderShape:
-    """Widths of the encoder and its projection head."""
-
-    stem: int = 32
-    widths: tuple[int, ...] = (64, 160)
-    strides: tuple[int, ...] = (2, 2)
-    hidden: int = 128
-    projection: int = 64
-
-    @property
-    def features(self) -> int:
-        """Width of the representation."""
-        return self.widths[-1]
+from simclr_bench.networks.shapes import EncoderShape
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_an_unwritable_cache_is_3(command: Command, tmp_path: Path) -> None:
 @pytest.fixture
 def encoder_files(command: Command, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Where the command will look for the embedded encoder."""
-    from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+    from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
     from simclr_bench.training.encoder_cache import encoder_paths
 
     monkeypatch.setenv("SIMCLR_BENCH_CACHE", str(command.cache))

@@ -10,8 +10,8 @@ from tests.command import Command
 
 # The real ones: what is tested here is what a user gets.
 TRAIN = """
-from simclr_bench.experiments.networks.bases import EmbeddedBase
-from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+from simclr_bench.experiments.materials.bases import EmbeddedBase
+from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
 from simclr_bench.training.base_recipe import BASE_RECIPES
 
 EmbeddedEncoder().obtain()

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from simclr_bench.experiments.networks.bases import EmbeddedBase
+from simclr_bench.experiments.materials.bases import EmbeddedBase
 from simclr_bench.training.encoder_cache import encoder_paths
 from tests.command import Command
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from simclr_bench.errors import DataError, StoreError
-from simclr_bench.results import files
 from simclr_bench.results.store import Record, RunDirectory
+from simclr_bench.storage import files
 from tests.command import another_process_holding
 
 KEY, OTHER = "0123456789abcdef01234567", "76543210fedcba9876543210"

@@ -9,11 +9,12 @@ from torch import nn
 
 from simclr_bench.data.base_classes import base_classes
 from simclr_bench.data.images import ImageSet
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
+from simclr_bench.networks.small_plain import PlainNetwork
+from simclr_bench.networks.small_residual import freeze, represent
 from simclr_bench.training import bases as module
 from simclr_bench.training.base_recipe import BASE_RECIPES, BaseRecipe
 from simclr_bench.training.bases import Base, initial_base, train_base
-from simclr_bench.training.encoder import EncoderShape, freeze, represent
-from simclr_bench.training.plain_network import PlainNetwork, PlainShape
 
 SHAPES = {
     "vgg16": PlainShape(stages=((8,), (12, 12))),

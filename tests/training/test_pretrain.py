@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
+from simclr_bench.networks.shapes import EncoderShape
 from simclr_bench.training import pretrain as module
-from simclr_bench.training.encoder import EncoderShape
 from simclr_bench.training.pretrain import PretrainRecipe, learning_rate, pretrain, untrained
 
 TINY = PretrainRecipe(

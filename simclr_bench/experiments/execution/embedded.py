@@ -2,7 +2,7 @@
 
 from simclr_bench.data.embedded import load
 from simclr_bench.experiments.execution.features import Bench, LoadedData
-from simclr_bench.experiments.networks.encoders import EmbeddedEncoder
+from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
 
 
 def embedded_bench(workers: int) -> Bench:

@@ -23,7 +23,7 @@ from simclr_bench.experiments.execution.stream import (
     FeatureStream,
     pick,
 )
-from simclr_bench.training.encoder import IMAGE_SIZE, Encoder, represent
+from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, represent
 
 Made = TypeVar("Made")
 

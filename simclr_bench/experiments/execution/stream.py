@@ -16,7 +16,7 @@ from simclr_bench.data.images import ImageSet
 from simclr_bench.data.resample import Images
 from simclr_bench.experiments.execution.ahead import in_order
 from simclr_bench.experiments.execution.classes import select_classes
-from simclr_bench.training.encoder import IMAGE_SIZE, Encoder, represent
+from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, represent
 from simclr_bench.training.notebook_probe import image_stream
 
 # Both batch sizes of the paper divide it, so a batch never needs a part of a block.

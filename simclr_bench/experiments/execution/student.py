@@ -17,14 +17,13 @@ from torch import Tensor
 from simclr_bench.experiments.execution.features import Bench
 from simclr_bench.experiments.execution.head import head_settings
 from simclr_bench.experiments.execution.outcome import Outcome
-from simclr_bench.experiments.networks.bases import EmbeddedBase
+from simclr_bench.experiments.materials.bases import EmbeddedBase
 from simclr_bench.experiments.planning.jobs import Job
-from simclr_bench.training.base_recipe import PlainShape
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
+from simclr_bench.networks.small_residual import represent
 from simclr_bench.training.bases import Base
 from simclr_bench.training.dense_student import StudentSettings, train_dense_student
-from simclr_bench.training.encoder import represent
 from simclr_bench.training.notebook_probe import train_head
-from simclr_bench.training.recipe import EncoderShape
 
 VIEWS_SEED = 0
 

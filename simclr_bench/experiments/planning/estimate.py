@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from simclr_bench.experiments.networks.bases import EmbeddedBase
-from simclr_bench.experiments.networks.encoders import RECIPE, EmbeddedEncoder
+from simclr_bench.experiments.materials.bases import EmbeddedBase
+from simclr_bench.experiments.materials.encoders import RECIPE, EmbeddedEncoder
 from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
 from simclr_bench.training.encoder_cache import encoder_paths
 
@@ -93,7 +93,7 @@ def _seconds_per_view() -> float:
 
     from simclr_bench.data.augment import crop_and_flip
     from simclr_bench.data.embedded import pretraining_pool
-    from simclr_bench.training.encoder import IMAGE_SIZE, Encoder, freeze, represent
+    from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, freeze, represent
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

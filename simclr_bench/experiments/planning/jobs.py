@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from simclr_bench.results.files import sha256_of
+from simclr_bench.storage.files import sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)

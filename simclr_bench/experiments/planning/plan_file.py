@@ -10,7 +10,7 @@ from typing import Any
 
 from simclr_bench.errors import DataError
 from simclr_bench.experiments.planning.jobs import Plan, read_plan
-from simclr_bench.results.files import sha256_of, write_atomically
+from simclr_bench.storage.files import sha256_of, write_atomically
 
 NAME = "plan.json"
 

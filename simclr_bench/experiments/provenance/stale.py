@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simclr_bench.experiments.planning.jobs import Job
-from simclr_bench.results.files import canonical_json
 from simclr_bench.results.store import Record
+from simclr_bench.storage.files import canonical_json
 
 # What tells one place of the tables from another; every other setting may have changed over time.
 # Iterations are not here although series differ in them: a change of theirs makes a cell stale.

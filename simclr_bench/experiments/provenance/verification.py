@@ -7,8 +7,8 @@ from typing import Any
 from simclr_bench.errors import DataError
 from simclr_bench.experiments.planning.jobs import Job
 from simclr_bench.experiments.running.attempt import Measure
-from simclr_bench.results.files import canonical_json
 from simclr_bench.results.store import Record, RunDirectory, listed
+from simclr_bench.storage.files import canonical_json
 
 
 @dataclass(frozen=True, kw_only=True)

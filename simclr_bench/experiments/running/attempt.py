@@ -11,8 +11,8 @@ import numpy as np
 from simclr_bench.errors import SimclrBenchError
 from simclr_bench.experiments.execution.outcome import Outcome
 from simclr_bench.experiments.planning.jobs import Job
-from simclr_bench.results.files import canonical_json
 from simclr_bench.results.store import Status
+from simclr_bench.storage.files import canonical_json
 
 Execute = Callable[[Job], Outcome]
 Measure = Callable[[str, Mapping[str, np.ndarray]], dict[str, Any]]

@@ -7,7 +7,7 @@ import torch
 from simclr_bench.data.augment import center_view, training_views
 from simclr_bench.experiments.execution import features as module
 from simclr_bench.experiments.execution.features import Bench
-from simclr_bench.training.encoder import represent
+from simclr_bench.networks.small_residual import represent
 from simclr_bench.training.notebook_probe import image_stream
 from tests.experiments.execution.tiny import (
     CLASSES,

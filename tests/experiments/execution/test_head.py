@@ -7,7 +7,7 @@ import torch
 from simclr_bench.data.augment import crop_and_flip
 from simclr_bench.experiments.execution.head import run_head
 from simclr_bench.experiments.metrics import metrics_of
-from simclr_bench.training.encoder import represent
+from simclr_bench.networks.small_residual import represent
 from simclr_bench.training.notebook_probe import (
     HeadSettings,
     image_stream,

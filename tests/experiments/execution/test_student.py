@@ -13,11 +13,11 @@ from simclr_bench.data.images import ImageSet
 from simclr_bench.experiments.execution.outcome import Outcome
 from simclr_bench.experiments.execution.student import VIEWS_SEED, run_student
 from simclr_bench.experiments.planning.jobs import Job
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
+from simclr_bench.networks.small_residual import Encoder, freeze, initialize, represent
 from simclr_bench.training.bases import Base
 from simclr_bench.training.dense_student import StudentSettings, train_dense_student
-from simclr_bench.training.encoder import Encoder, EncoderShape, freeze, initialize, represent
 from simclr_bench.training.notebook_probe import HeadSettings, image_stream, train_head
-from simclr_bench.training.plain_network import PlainShape
 
 CLASSES = 3
 TEACHER = {

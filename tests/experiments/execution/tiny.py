@@ -9,7 +9,7 @@ from simclr_bench.data.augment import center_view
 from simclr_bench.data.images import ImageSet
 from simclr_bench.experiments.execution.features import Bench, LoadedData
 from simclr_bench.experiments.planning.jobs import Job
-from simclr_bench.training.encoder import (
+from simclr_bench.networks.small_residual import (
     IMAGE_SIZE,
     Encoder,
     EncoderShape,

@@ -49,7 +49,7 @@ def fingerprints() -> dict[str, str]:
         ("experiments/execution/classes.py", EVERY),
         ("data/color.py", EVERY),
         ("data/resample.py", EVERY),
-        ("training/encoder.py", EVERY),
+        ("networks/small_residual.py", EVERY),
     ],
 )
 def test_a_change_concerns_the_kinds_that_run_it(copy: Path, path: str, changes: set) -> None:

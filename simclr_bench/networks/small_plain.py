@@ -12,7 +12,7 @@ Source: Simonyan and Zisserman (arXiv:1409.1556).
 import torch
 from torch import Tensor, nn
 
-from simclr_bench.training.base_recipe import PlainShape
+from simclr_bench.networks.shapes import PlainShape
 
 
 class PlainNetwork(nn.Module):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simclr_bench.experiments.networks.machine import compiled_losses
+from simclr_bench.experiments.materials.machine import compiled_losses
 from simclr_bench.losses import compiled_extension
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from simclr_bench.training.encoder import (
+from simclr_bench.networks.shapes import EncoderShape
+from simclr_bench.networks.small_residual import (
     Encoder,
-    EncoderShape,
     ProjectionHead,
     freeze,
     initialize,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from simclr_bench.errors import DataError
-from simclr_bench.results import files
-from simclr_bench.results.files import canonical_json, make_directory, sha256_of, write_atomically
+from simclr_bench.storage import files
+from simclr_bench.storage.files import canonical_json, make_directory, sha256_of, write_atomically
 
 
 def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:

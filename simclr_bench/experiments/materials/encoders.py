@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from simclr_bench.experiments.networks.machine import compiled_losses
+from simclr_bench.experiments.materials.machine import compiled_losses
 from simclr_bench.experiments.progress import Progress
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.results.environment import describe_environment
@@ -17,7 +17,7 @@ from simclr_bench.training.recipe import PretrainRecipe
 
 if TYPE_CHECKING:
     from simclr_bench.losses.dispatch import Impl
-    from simclr_bench.training.encoder import Encoder
+    from simclr_bench.networks.small_residual import Encoder
 
 RECIPE = PretrainRecipe()
 
@@ -60,7 +60,7 @@ class EmbeddedEncoder:
         Raises:
             DataError: The cache is corrupt or cannot be written.
         """
-        from simclr_bench.training.encoder import Encoder, freeze
+        from simclr_bench.networks.small_residual import Encoder, freeze
 
         cached = obtain_encoder(self._identity, lambda: self._make(progress))
         encoder = Encoder(RECIPE.shape)
@@ -70,7 +70,7 @@ class EmbeddedEncoder:
     def untrained(self) -> "Encoder":
         """The control, frozen: initial weights, batch-norm statistics of the same images."""
         from simclr_bench.data.embedded import pretraining_pool
-        from simclr_bench.training.encoder import freeze
+        from simclr_bench.networks.small_residual import freeze
         from simclr_bench.training.pretrain import untrained
 
         return freeze(untrained(RECIPE, pretraining_pool(RECIPE.pool)))

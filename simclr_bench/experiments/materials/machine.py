@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from simclr_bench.results.files import make_directory, sha256_of, write_atomically
-from simclr_bench.training.encoder_cache import cache_directory
+from simclr_bench.storage.cache import cache_directory
+from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
 
 
 def compiled_losses() -> dict[str, Any]:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from simclr_bench.training.recipe import EncoderShape
+from simclr_bench.networks.shapes import EncoderShape
 
 IMAGE_SIZE = 32
 

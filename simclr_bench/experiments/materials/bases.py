@@ -56,8 +56,8 @@ class EmbeddedBase:
         Raises:
             DataError: The cache is corrupt or cannot be written.
         """
+        from simclr_bench.networks.small_residual import freeze
         from simclr_bench.training.bases import Base
-        from simclr_bench.training.encoder import freeze
 
         cached = obtain_encoder(self._identity, lambda: self._make(progress))
         base = Base(self.recipe.shape)

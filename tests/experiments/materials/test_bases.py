@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from simclr_bench.experiments.networks import bases as module
-from simclr_bench.experiments.networks.bases import EmbeddedBase
+from simclr_bench.experiments.materials import bases as module
+from simclr_bench.experiments.materials.bases import EmbeddedBase
+from simclr_bench.networks.shapes import EncoderShape, PlainShape
 from simclr_bench.training.bases import BaseRecipe
-from simclr_bench.training.encoder import EncoderShape
-from simclr_bench.training.plain_network import PlainShape
 
 TINY = BaseRecipe(
     shape=PlainShape(stages=((4,), (6,))),

@@ -1,0 +1,1 @@
+"""Pretrained weights: from whoever published them to the networks of this package."""
