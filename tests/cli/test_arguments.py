@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from simclr_bench.cli import reproduce
-from simclr_bench.cli.arguments import FIGURES, FORMATS, build_parser
+from simclr_bench.cli.arguments import build_parser
+from simclr_bench.cli.arguments.records import FORMATS
+from simclr_bench.cli.arguments.reproduce import FIGURES
 from simclr_bench.cli.dry_run import _shown
 from simclr_bench.cli.main import COMMANDS, main
 from simclr_bench.cli.report import SUFFIXES
