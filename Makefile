@@ -4,6 +4,7 @@
 #   make test        environment, extension, then the test suite
 #   make end-to-end  the real command: networks trained, everything run, killed, resumed (10 minutes)
 #   make emulate     the CUDA kernels on the CPU: tests/ptx, which needs nvcc
+#   make tensorflow  preprocessing and converted weights against TensorFlow, in .venv-tensorflow
 #   make build       compile the extension in place; recompiles what changed
 #   make lint        formatters, linters, type checker
 #   make bench       the default benchmark grid
@@ -27,13 +28,13 @@ CXX_FILES := $(filter %.cpp %.h %.cu %.cuh,$(SOURCES) $(shell find tests/ptx -ty
 # A module that was deleted by hand is built again.
 $(if $(wildcard simclr_bench/_C*.so),,$(shell rm -f build/.done))
 
-.PHONY: reproduce test end-to-end emulate build lint format bench benchmarks mutations gpu clean
+.PHONY: reproduce test end-to-end emulate tensorflow build lint format bench benchmarks mutations gpu clean
 
 reproduce: build
 	$(BIN)/simclr-bench reproduce --all
 
 test: build
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx --ignore tests/end_to_end
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/ptx --ignore tests/tensorflow --ignore tests/end_to_end
 
 # The longest file is among the first, though it has not the most tests.
 end-to-end: build
@@ -41,6 +42,9 @@ end-to-end: build
 
 emulate: build
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile tests/ptx
+
+tensorflow: build .venv-tensorflow/.done
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile tests/tensorflow
 
 build: build/.done
 
@@ -78,6 +82,13 @@ $(VENV)/.done: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "no venv module: on Debian or Ubuntu, apt install python3-venv"; exit 3; }
 	$(PIP) --quiet --requirement requirements.lock
+	@touch $@
+
+# TensorFlow wants other versions of what torch wants too: an environment of its own.
+.venv-tensorflow/.done: tests/tensorflow/requirements.lock
+	@echo "== environment: .venv-tensorflow, for tests only"
+	@test -x .venv-tensorflow/bin/python || $(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
 # The extension in place, then (once) the link to this checkout.

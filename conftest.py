@@ -1,7 +1,7 @@
 """What every test shares: the `gpu` mark, and the rule that nothing else is ever skipped.
 
-The PTX emulator's tests need nvcc. Where there is none they are not collected, and the header says
-so; `.ci/run` demands that they were.
+The PTX emulator's tests need nvcc, those against TensorFlow an environment of their own. Where it
+is missing they are not collected, and the header says so; `.ci/run` demands that they were.
 """
 
 import os
@@ -10,19 +10,22 @@ from pathlib import Path
 import pytest
 
 from tests.ptx.emulator.nvcc import find_nvcc, why_not
+from tests.tensorflow.interpreter import find_python
 
 pytest_plugins = ["tests.command", "benchmarks.options"]
 
 ROOT = Path(__file__).parent
 
 NO_EMULATOR = why_not()
+TENSORFLOW = find_python()
 collect_ignore = ["tests/ptx"] if NO_EMULATOR else []
+collect_ignore += [] if TENSORFLOW else ["tests/tensorflow"]
 
 
-def pytest_report_header() -> str:
-    return (
-        f"PTX emulator: {f'tests/ptx not collected: {NO_EMULATOR}' if NO_EMULATOR else find_nvcc()}"
-    )
+def pytest_report_header() -> list[str]:
+    emulator = f"tests/ptx not collected: {NO_EMULATOR}" if NO_EMULATOR else find_nvcc()
+    tensorflow = TENSORFLOW or "tests/tensorflow not collected: `make tensorflow` installs it"
+    return [f"PTX emulator: {emulator}", f"TensorFlow: {tensorflow}"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
