@@ -3,10 +3,15 @@
     crop     the law of TensorFlow's sample_distorted_bounding_box, as SimCLR calls it
     flip     left to right, p = 0.5
     color    jitter (p = 0.8) then grayscale (p = 0.2)
+    blur     p = 0.5, of the two pretraining views alone, and only where it is asked for
 
 They are applied in this order, as in the official code, and drawn by operations with names of their
 own: an image has the same crop in the same epoch of the same seed whatever else is on. Without a
 crop a view shows what its framing says: the evaluation's central square, or the whole image.
+
+Views are clamped to [0, 1] last. Before that, a kernel of TensorFlow's may leave the interval: the
+jitter sees such values and clamps after each of its operations, as in the official code. There is
+no normalization.
 
 Source: google-research/simclr, data_util.py; SimCLR (arXiv:2002.05709), Appendix A.
 """
@@ -14,9 +19,11 @@ Source: google-research/simclr, data_util.py; SimCLR (arXiv:2002.05709), Appendi
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simclr_bench.data.blur import batch_random_blur
 from simclr_bench.data.color import color_distortion
 from simclr_bench.data.crops import AREA_RANGE, MIN_COVERAGE, sample_crop_boxes
 from simclr_bench.data.randomness import Index, uniform
@@ -59,17 +66,34 @@ def whole_boxes(heights: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArra
 FRAMINGS = {"center": center_boxes, "whole": whole_boxes}
 
 
-def center_view(images: Images, *, size: int) -> Tensor:
+def center_view(
+    images: Images, *, size: int, kernel: str = "antialiased", crop: bool = True
+) -> Tensor:
     """The evaluation view: a central square of 0.875 of the shorter side, resized.
 
     Args:
         images: uint8 images of any sizes. B of [3, H, W], or [B, 3, H, W]
         size: Side of the result in pixels.
+        kernel: Resampling kernel, a key of `resample.KERNELS`.
+        crop: False for images that have their size already and are to be left as they are: what
+            the official code does at 32 pixels and below.
 
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
+
+    Raises:
+        ValueError: Without a crop, an image has another size.
     """
-    return resample(images, center_boxes(*image_sizes(images)), size)
+    heights, widths = image_sizes(images)
+    if crop:
+        return resample(images, center_boxes(heights, widths), size, kernel=kernel).clamp_(0, 1)
+    if others := set(zip(heights.tolist(), widths.tolist(), strict=True)) - {(size, size)}:
+        height, width = min(others)
+        raise ValueError(
+            f"center_view: without a crop, images must be {size} x {size}, got {height} x {width}"
+        )
+    stacked = images if isinstance(images, Tensor) else torch.stack(list(images))
+    return stacked.float().mul_(1 / 255)
 
 
 def training_views(
@@ -85,6 +109,8 @@ def training_views(
     operation: str = "crop and flip",
     area_range: tuple[float, float] = AREA_RANGE,
     min_coverage: float = MIN_COVERAGE,
+    kernel: str = "antialiased",
+    brightness: str = "multiply",
 ) -> Tensor:
     """The training views of a batch under any of the augmentations.
 
@@ -100,12 +126,14 @@ def training_views(
         operation: Name of the draws.
         area_range: Smallest and largest crop, as fractions of the image's area.
         min_coverage: Least fraction of the image that a crop must cover.
+        kernel: Resampling kernel, a key of `resample.KERNELS`.
+        brightness: How the jitter changes it: "multiply" or "add".
 
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
 
     Raises:
-        ValueError: An augmentation or the framing is unknown.
+        ValueError: An augmentation, the framing, the kernel or the brightness is unknown.
     """
     if unknown := [name for name in augment if name not in AUGMENTATIONS]:
         wanted = ", ".join(AUGMENTATIONS)
@@ -130,7 +158,7 @@ def training_views(
     mirrored = None
     if "flip" in augment:
         mirrored = uniform(seed, epoch, index, f"{operation}: flip", 1)[:, 0] < 0.5
-    views = resample(images, boxes, size, mirrored=mirrored)
+    views = resample(images, boxes, size, mirrored=mirrored, kernel=kernel)
     if "color" in augment:
         views = color_distortion(
             views,
@@ -139,11 +167,20 @@ def training_views(
             epoch=epoch,
             strength=color_strength,
             operation=f"{operation}: color",
+            brightness=brightness,
         )
-    return views
+    return views.clamp_(0, 1)
 
 
-def crop_and_flip(images: Images, index: Index, *, seed: int, epoch: int, size: int) -> Tensor:
+def crop_and_flip(
+    images: Images,
+    index: Index,
+    *,
+    seed: int,
+    epoch: int,
+    size: int,
+    kernel: str = "antialiased",
+) -> Tensor:
     """The notebook's training view: a random crop, resized, flipped half of the time.
 
     Args:
@@ -152,12 +189,13 @@ def crop_and_flip(images: Images, index: Index, *, seed: int, epoch: int, size: 
         seed: Seed of the run.
         epoch: Pass over the data.
         size: Side of the result in pixels.
+        kernel: Resampling kernel, a key of `resample.KERNELS`.
 
     Returns:
         float32 images in [0, 1]. [B, 3, size, size]
     """
     return training_views(
-        images, index, seed=seed, epoch=epoch, size=size, augment=("crop", "flip")
+        images, index, seed=seed, epoch=epoch, size=size, augment=("crop", "flip"), kernel=kernel
     )
 
 
@@ -171,10 +209,12 @@ def simclr_views(
     strength: float,
     area_range: tuple[float, float] = AREA_RANGE,
     min_coverage: float = MIN_COVERAGE,
+    kernel: str = "antialiased",
+    brightness: str = "multiply",
+    blur: bool = False,
+    step: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Two independent pretraining views of each image: crop, flip, color jitter, grayscale.
-
-    No blur: SimCLR leaves it out at 32 pixels.
+    """Two independent pretraining views of each image: crop, flip, jitter, grayscale, blur.
 
     Args:
         images: The batch, uint8, of any sizes. B of [3, H, W], or [B, 3, H, W]
@@ -185,15 +225,25 @@ def simclr_views(
         strength: Color jitter strength s (1.0 for ImageNet, 0.5 for CIFAR-10).
         area_range: Smallest and largest crop, as fractions of the image's area.
         min_coverage: Least fraction of the image that a crop must cover.
+        kernel: Resampling kernel, a key of `resample.KERNELS`.
+        brightness: How the jitter changes it: "multiply" or "add".
+        blur: Whether to blur half of the views. SimCLR does at 224 pixels, and not at 32.
+        step: Number of the training step within the epoch, the same for all of its parts: each
+            view of a step has one blur. Needed with `blur`, and for nothing else.
 
     Returns:
         Two batches, float32 in [0, 1]. [B, 3, size, size] each
 
+    Raises:
+        ValueError: A choice is unknown, or `blur` came without a `step`.
+
     Source: SimCLR (arXiv:2002.05709), Appendices A and B.9.
     """
+    if blur and step is None:
+        raise ValueError("simclr_views: blur needs the number of the step, got none")
 
-    first, second = (
-        training_views(
+    def one(name: str) -> Tensor:
+        views = training_views(
             images,
             index,
             seed=seed,
@@ -204,7 +254,13 @@ def simclr_views(
             operation=name,
             area_range=area_range,
             min_coverage=min_coverage,
+            kernel=kernel,
+            brightness=brightness,
         )
-        for name in ("first view", "second view")
-    )
-    return first, second
+        if not blur or step is None:
+            return views
+        return batch_random_blur(
+            views, index, seed=seed, epoch=epoch, step=step, operation=f"{name}: blur"
+        )
+
+    return one("first view"), one("second view")
