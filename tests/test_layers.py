@@ -59,6 +59,7 @@ WITHOUT_TORCH = (
     "simclr_bench.results.store",
     "simclr_bench.results.environment",
     "simclr_bench.training.encoder_cache",
+    "simclr_bench.weights.tensorflow.convert",
     "simclr_bench.experiments.planning.plan",
     "simclr_bench.experiments.settings",
     "simclr_bench.experiments.running.runner",

@@ -1,0 +1,1 @@
+"""Official TensorFlow checkpoints, read where there is TensorFlow, turned into tensors of ours."""
