@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from simclr_bench.errors import DataError
+
+_BLOCK = 2**20
 
 
 def canonical_json(value: Any) -> str:
@@ -18,6 +21,49 @@ def canonical_json(value: Any) -> str:
 def sha256_of(value: Any) -> str:
     """SHA-256 of a JSON value's canonical text, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file of any size, in hex.
+
+    Args:
+        path: The file.
+        advance: Told how many bytes were read, now and then.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    return file_hashes(path, ("sha256",), advance)["sha256"]
+
+
+def file_hashes(
+    path: Path, kinds: Sequence[str], advance: Callable[[int], None] | None = None
+) -> dict[str, str]:
+    """Several hashes of a file in one pass.
+
+    Args:
+        path: The file.
+        kinds: Names that hashlib knows.
+        advance: Told how many bytes were read, now and then.
+
+    Returns:
+        Kind -> hash in hex.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    digests = [hashlib.new(kind, usedforsecurity=False) for kind in kinds]
+    buffer = memoryview(bytearray(_BLOCK))
+    try:
+        with path.open("rb", buffering=0) as file:
+            while read := file.readinto(buffer):
+                for digest in digests:
+                    digest.update(buffer[:read])
+                if advance:
+                    advance(read)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
+    return {kind: digest.hexdigest() for kind, digest in zip(kinds, digests, strict=True)}
 
 
 def make_directory(path: Path, purpose: str, remedy: str) -> None:

@@ -1,13 +1,21 @@
 """Files that appear whole or not at all."""
 
+import hashlib
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from simclr_bench.errors import DataError
 from simclr_bench.storage import files
-from simclr_bench.storage.files import canonical_json, make_directory, sha256_of, write_atomically
+from simclr_bench.storage.files import (
+    canonical_json,
+    file_sha256,
+    make_directory,
+    sha256_of,
+    write_atomically,
+)
 
 
 def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
@@ -70,3 +78,16 @@ def test_write_atomically_into_a_missing_directory_is_refused(tmp_path: Path) ->
     with pytest.raises(DataError, match="cannot be written"):
         write_atomically(tmp_path / "missing" / "x", b"")
     assert os.listdir(tmp_path) == []
+
+
+def test_file_sha256_reads_a_file_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    data = random.Random(2).randbytes(2 * 2**20 + 3)
+    path.write_bytes(data)
+    counted: list[int] = []
+    assert file_sha256(path, counted.append) == hashlib.sha256(data).hexdigest()
+    assert sum(counted) == len(data) and len(counted) == 3
+    path.write_bytes(b"")
+    assert file_sha256(path) == hashlib.sha256(b"").hexdigest()
+    with pytest.raises(DataError, match="nowhere: cannot be read"):
+        file_sha256(tmp_path / "nowhere")
