@@ -58,6 +58,10 @@ WITHOUT_TORCH = (
     "simclr_bench.paper.tables",
     "simclr_bench.results.store",
     "simclr_bench.results.environment",
+    "simclr_bench.storage.download",
+    "simclr_bench.storage.pins",
+    "simclr_bench.datasets.catalog",
+    "simclr_bench.datasets.fetch",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.weights.tensorflow.convert",
     "simclr_bench.experiments.planning.plan",
@@ -72,6 +76,7 @@ WITHOUT_TORCH = (
     "simclr_bench.cli.main",
     "simclr_bench.cli.arguments",
     "simclr_bench.cli.catalog",
+    "simclr_bench.cli.data",
     "simclr_bench.cli.doctor",
 )
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "simclr_bench.cli.verify",
     "list": "simclr_bench.cli.catalog",
     "show": "simclr_bench.cli.catalog",
+    "data": "simclr_bench.cli.data",
     "doctor": "simclr_bench.cli.doctor",
 }
 

@@ -2,8 +2,8 @@
 
 Sizes and hashes are those of TensorFlow Datasets, which the paper's loader is: url_checksums and
 checksums.tsv of https://github.com/tensorflow/datasets. MD5s are the publishers' own
-(https://www.cs.toronto.edu/~kriz/cifar.html) and torchvision's (its classes DTD and Food101);
-that of the flowers is meta-coral's recipe's, beside the same SHA-256.
+(https://www.cs.toronto.edu/~kriz/cifar.html), torchvision's (its classes DTD and Food101), and for
+the flowers that in the tests of https://github.com/tensorflow/examples.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from pathlib import Path
 from simclr_bench.datasets import classes
 from simclr_bench.storage.cache import cache_directory
 
-# cats_vs_dogs leaves out every file without these bytes among its first ones. TensorFlow Datasets
-# asks zipfile for 10, and is given 512: with as few or as many as an open file gives (4,096: Keras's
-# example drops 1,590 so), other files would go.
+# cats_vs_dogs leaves out every file without this mark among its first bytes. TensorFlow Datasets
+# peeks 10 into a member of the zip file, for which Python gives up to 512; into an open file it
+# gives thousands, and Keras's example drops 1,590 instead of 1,738.
 JFIF_MARK = b"JFIF"
 JFIF_WINDOW = 512
 

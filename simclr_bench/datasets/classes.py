@@ -4,17 +4,22 @@ Source: https://github.com/tensorflow/datasets, image_classification/dtd_key_att
 food-101_classes.txt; fine_label_names.txt of CIFAR-100's binary distribution.
 """
 
-DTD = tuple(
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+DTD = _names(
     """
     banded blotchy braided bubbly bumpy chequered cobwebbed cracked crosshatched crystalline dotted
     fibrous flecked freckled frilly gauzy grid grooved honeycombed interlaced knitted lacelike lined
     marbled matted meshed paisley perforated pitted pleated polka-dotted porous potholed scaly
     smeared spiralled sprinkled stained stratified striped studded swirly veined waffled woven
     wrinkled zigzagged
-    """.split()
+    """
 )
 
-CIFAR_100 = tuple(
+CIFAR_100 = _names(
     """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
     camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
@@ -24,12 +29,12 @@ CIFAR_100 = tuple(
     possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake
     spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
     train trout tulip turtle wardrobe whale willow_tree wolf woman worm
-    """.split()
+    """
 )
 
 # As in the archive's meta/classes.txt. It is sorted but for cheesecake (16) and cheese_plate (17),
 # which a sort, and so torchvision's loader, puts the other way round.
-FOOD_101 = tuple(
+FOOD_101 = _names(
     """
     apple_pie baby_back_ribs baklava beef_carpaccio beef_tartare beet_salad beignets bibimbap
     bread_pudding breakfast_burrito bruschetta caesar_salad cannoli caprese_salad carrot_cake
@@ -44,5 +49,5 @@ FOOD_101 = tuple(
     pork_chop poutine prime_rib pulled_pork_sandwich ramen ravioli red_velvet_cake risotto samosa
     sashimi scallops seaweed_salad shrimp_and_grits spaghetti_bolognese spaghetti_carbonara
     spring_rolls steak strawberry_shortcake sushi tacos takoyaki tiramisu tuna_tartare waffles
-    """.split()
+    """
 )

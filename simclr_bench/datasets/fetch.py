@@ -1,0 +1,119 @@
+"""A data set from the network to its decoded cache: download, verify, import."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simclr_bench.datasets.catalog import Archive, Dataset
+from simclr_bench.errors import DataError
+from simclr_bench.storage.download import Downloaded, NotThere, download
+from simclr_bench.storage.pins import Pin, pin, read_pin
+from simclr_bench.storage.progress import Progress, Stage
+
+if TYPE_CHECKING:
+    from simclr_bench.datasets.library import Manifest
+
+MEGABYTE = 10**6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A data set that is ready.
+
+    Attributes:
+        name: Its name.
+        archive: The verified archive; None if the set was imported before.
+        manifest: What was imported.
+    """
+
+    name: str
+    archive: Downloaded | None
+    manifest: "Manifest"
+
+
+def fetch_dataset(
+    dataset: Dataset, *, offline: bool, keep_archive: bool, progress: Progress
+) -> Fetched:
+    """Makes a data set ready, unless one of its archives was imported before.
+
+    Args:
+        dataset: Which one.
+        offline: Use an archive that is there, and no network.
+        keep_archive: Keep the archive once it is imported.
+        progress: Told how it goes.
+
+    Raises:
+        DataError: No archive can be had, or the one that came is not the data set.
+    """
+    from simclr_bench.datasets.library import import_dataset
+
+    imported = _imported_archive(dataset, progress)
+    if imported is not None:
+        progress.say(f"{dataset.name}: imported before, from {imported.source['path']}")
+        return Fetched(name=dataset.name, archive=None, manifest=imported)
+    archive, downloaded = _first_archive(dataset, offline, progress)
+    known = read_pin(archive.name)
+    # The hash says that these bytes are what the URL gives, whoever brought them here.
+    url = downloaded.url or (known.url if known else archive.urls[0])
+    manifest = import_dataset(dataset, downloaded.path, url=url, progress=progress)
+    if archive.sha256 is None:
+        pin(archive.name, Pin(sha256=downloaded.sha256, bytes=downloaded.bytes, url=url))
+    if not keep_archive:
+        downloaded.path.unlink()
+    return Fetched(name=dataset.name, archive=downloaded, manifest=manifest)
+
+
+def _imported_archive(dataset: Dataset, progress: Progress) -> "Manifest | None":
+    """What was imported from one of the archives of the catalog, if it was."""
+    from simclr_bench.datasets.library import read_manifest
+
+    try:
+        manifest = read_manifest(dataset.name)
+    except DataError as error:
+        progress.say(f"{error}; it is made again")
+        return None
+    pins = (read_pin(archive.name) for archive in dataset.archives)
+    hashes = {archive.sha256 for archive in dataset.archives}
+    hashes |= {known.sha256 for known in pins if known}
+    known_hash = manifest and manifest.source["sha256"]
+    return manifest if known_hash and known_hash in hashes else None
+
+
+def _first_archive(
+    dataset: Dataset, offline: bool, progress: Progress
+) -> tuple[Archive, Downloaded]:
+    """The first archive that can be had; what is here already comes before what is not."""
+    gone: list[NotThere] = []
+    for archive in sorted(dataset.archives, key=lambda archive: not archive.path.is_file()):
+        known = None if archive.sha256 else read_pin(archive.name)
+        size = archive.size if archive.size is not None else known.bytes if known else None
+        megabytes = -(-(size or 0) // MEGABYTE)
+        try:
+            with progress.stage(f"fetching {archive.name}, MB", megabytes) as stage:
+                return archive, download(
+                    archive.urls,
+                    archive.path,
+                    sha256=known.sha256 if known else archive.sha256,
+                    size=size,
+                    md5=archive.md5,
+                    advance=_Megabytes(stage).advance,
+                    offline=offline,
+                )
+        except NotThere as error:
+            gone.append(error)
+            progress.say(f"{archive.name} is not served any more")
+    raise DataError("; ".join(map(str, gone)))
+
+
+class _Megabytes:
+    """Tells a stage of whole megabytes what is counted in bytes."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._bytes, self._told = stage, 0, 0
+
+    def advance(self, amount: int) -> None:
+        """Counts bytes; negative ones were given up."""
+        self._bytes += amount
+        megabytes = -(-self._bytes // MEGABYTE)
+        if megabytes != self._told:
+            self._stage.advance(megabytes - self._told)
+            self._told = megabytes
