@@ -64,6 +64,9 @@ WITHOUT_TORCH = (
     "simclr_bench.datasets.fetch",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.weights.tensorflow.convert",
+    "simclr_bench.weights.catalog",
+    "simclr_bench.weights.library",
+    "simclr_bench.weights.pins",
     "simclr_bench.experiments.planning.plan",
     "simclr_bench.experiments.settings",
     "simclr_bench.experiments.running.runner",
@@ -77,6 +80,7 @@ WITHOUT_TORCH = (
     "simclr_bench.cli.arguments",
     "simclr_bench.cli.catalog",
     "simclr_bench.cli.data",
+    "simclr_bench.cli.weights",
     "simclr_bench.cli.doctor",
 )
 

@@ -141,13 +141,14 @@ def check_data() -> Check:
 
 
 def check_weights() -> Check:
-    """Are the pretrained encoder and the students' bases in the cache, whole?"""
+    """Are the encoders and bases trained here whole, and the pretrained weights in the library?"""
     try:
         from simclr_bench.experiments.materials.bases import EmbeddedBase
         from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
         from simclr_bench.storage.cache import cache_directory
         from simclr_bench.training.base_recipe import BASE_RECIPES
         from simclr_bench.training.encoder_cache import read_encoder
+        from simclr_bench.weights.library import installed
 
         where = f"encoder cache {cache_directory()}"
         keys = {"encoder": EmbeddedEncoder().key}
@@ -159,10 +160,18 @@ def check_weights() -> Check:
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         return Check("weights", "fault", f"unknown ({reason})", "mend the faults above first")
+    library = installed(check=True)
+    faults = [each.fault for each in library if each.fault]
+    if faults:
+        found, _, remedy = faults[0].partition("; ")
+        return Check("weights", "fault", found, remedy)
+    names = ", ".join(each.name for each in library)
+    pretrained = f"; pretrained, checksums right: {names}" if library else ""
     if missing:
         found = f"without {', '.join(missing)}; the first reproduce that needs one trains it"
-        return Check("weights", "ok", f"{where}: {found}")
-    return Check("weights", "ok", f"{where}: {', '.join(keys)} are there, checksums right")
+        return Check("weights", "ok", f"{where}: {found}{pretrained}")
+    found = f"{', '.join(keys)} are there, checksums right"
+    return Check("weights", "ok", f"{where}: {found}{pretrained}")
 
 
 def check_disk() -> Check:

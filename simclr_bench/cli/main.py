@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "simclr_bench.cli.report",
     "diff": "simclr_bench.cli.diff",
     "verify": "simclr_bench.cli.verify",
+    "weights": "simclr_bench.cli.weights",
     "list": "simclr_bench.cli.catalog",
     "show": "simclr_bench.cli.catalog",
     "data": "simclr_bench.cli.data",

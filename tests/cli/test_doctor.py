@@ -69,3 +69,15 @@ def test_a_package_that_does_not_import_is_a_fault(
     assert result.code == 3 and "Traceback" not in result.stderr
     (line,) = [line for line in result.stdout.splitlines() if f" {module}:" in line]
     assert "libgone.so: missing" in line and "pip install" in line
+
+
+def test_a_corrupt_file_of_the_library_is_a_fault(command: Command) -> None:
+    path = command.cache / "weights" / "own" / "mine" / "weights.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"tensors")
+    path.with_suffix(".json").write_text("{}")
+    result = command("doctor")
+    assert result.code == 3
+    (line,) = [line for line in result.stdout.splitlines() if " weights:" in line]
+    assert line.startswith("fault") and f"{path.with_suffix('.json')}: the weights are corr" in line
+    assert "fetch or convert them again" in line

@@ -3,7 +3,7 @@
 import argparse
 
 from simclr_bench import __version__
-from simclr_bench.cli.arguments import data, records, reproduce, transfer
+from simclr_bench.cli.arguments import data, records, reproduce, transfer, weights
 from simclr_bench.cli.arguments.common import Parser, add_verb
 
 EPILOG = """\
@@ -38,6 +38,7 @@ def build_parser() -> Parser:
     transfer.add(verbs)
     records.add(verbs)
     data.add(verbs)
+    weights.add(verbs)
 
     add_verb(verbs, "list", "what can be re-run: tables and figures, and how many claims")
     show = add_verb(verbs, "show", "one table as printed: what its rows mean, choices, claims")
