@@ -173,3 +173,20 @@ def test_a_fit_that_did_not_converge_is_an_error(monkeypatch):
     features, labels = clusters(10, 20, 16, 1.0)
     with pytest.raises(RuntimeError, match=r"gap must fall to 0.0001 nats, got .* after . iter"):
         fit_logistic_regression(features, labels, 10, 0.001)
+
+
+@pytest.mark.parametrize("per_class", [2, 40])
+def test_few_images_of_many_features_have_the_minimum_of_all_axes(per_class, monkeypatch):
+    # As few images of a full-size network: 2,048 features, of which few directions are seen.
+    features, labels = clusters(3, per_class, 1100, 3.0)
+    heldout, _ = clusters(3, 50, 1100, 3.0, seed=1)
+    few = fit_logistic_regression(features, labels, 3, 0.01)
+    monkeypatch.setattr(module, "WIDE", 2000)
+    every = fit_logistic_regression(features, labels, 3, 0.01)
+    assert few.gap <= MAX_GAP and every.gap <= MAX_GAP
+    assert few.objective == pytest.approx(every.objective, abs=few.gap + every.gap)
+    # Strongly convex: |W - W*|^2 <= 2 gap / penalty, for both.
+    distance = (few.weight - every.weight).norm().item()
+    assert distance <= sum(math.sqrt(2 * fit.gap / 0.01) for fit in (few, every))
+    agree = predict(few, heldout) == predict(every, heldout)
+    assert agree.double().mean() > 0.97
