@@ -134,6 +134,21 @@ def freeze(encoder: Network) -> Network:
     return frozen
 
 
+def parameter_count(network: nn.Module) -> int:
+    """Parameters of a network as it was trained: of folded batch norms too.
+
+    Args:
+        network: Of any kind, folded or not.
+    """
+    # A folded batch norm left a bias, and had a scale beside it.
+    scales = sum(
+        layer.convolution.bias.numel()
+        for layer in network.modules()
+        if isinstance(layer, ConvNorm) and layer.convolution.bias is not None
+    )
+    return scales + sum(parameter.numel() for parameter in network.parameters())
+
+
 def represent(frozen: Callable[[Tensor], Tensor], batches: Iterable[Tensor]) -> Tensor:
     """Representations of a stream of views.
 

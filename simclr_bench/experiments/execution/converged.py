@@ -43,7 +43,7 @@ def run_converged(job: Job, bench: Bench) -> Outcome:
         fraction=settings["fraction"],
     )
     return Outcome(
-        details={"data": data.description, "gap": result.gap},
+        details={**bench.describe(job.dataset), "gap": result.gap},
         arrays={
             "heldout_predicted": classes.original(result.predicted),
             "heldout_label": classes.compact(data.heldout.labels[heldout]),

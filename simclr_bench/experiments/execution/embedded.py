@@ -1,8 +1,30 @@
-"""The bench of the embedded profile: the cached encoder, and sets that are drawn when asked for."""
+"""The bench of the embedded profile: cached networks, and sets that are drawn when asked for."""
+
+from functools import cache
 
 from simclr_bench.data.embedded import load
-from simclr_bench.experiments.execution.features import Bench, LoadedData
+from simclr_bench.experiments.execution.features import Bench, LoadedData, Networks
+from simclr_bench.experiments.materials.bases import EmbeddedBase
 from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
+from simclr_bench.experiments.progress import Progress
+
+
+def embedded_networks(progress: Progress | None = None) -> Networks:
+    """The cached encoder and bases; an encoder that is missing is made now.
+
+    Args:
+        progress: Told how that goes.
+
+    Raises:
+        DataError: A cached network is corrupt.
+    """
+    encoder = EmbeddedEncoder()
+    untrained = cache(encoder.untrained)  # whatever the data set, it is the same
+    return Networks(
+        encoder=encoder.obtain(progress),
+        untrained=lambda _: untrained(),
+        base=lambda student: EmbeddedBase(student).obtain(),
+    )
 
 
 def embedded_bench(workers: int) -> Bench:
@@ -14,8 +36,7 @@ def embedded_bench(workers: int) -> Bench:
     Raises:
         DataError: The cached encoder is corrupt.
     """
-    encoder = EmbeddedEncoder()
-    return Bench(encoder.obtain(), encoder.untrained, load_embedded, workers)
+    return Bench(embedded_networks(), load_embedded, workers)
 
 
 def load_embedded(name: str) -> LoadedData:

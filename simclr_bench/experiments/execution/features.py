@@ -1,85 +1,131 @@
-"""What successive jobs share: the encoder, one data set's images, and features of both.
+"""What successive jobs share: the networks, one data set's images, and features of both.
 
 Every feature is a pure function of the data set and of the settings that it is asked for with, so
 that a job's numbers are the same alone, after other jobs, and for any number of workers.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from simclr_bench.data.augment import center_view, training_views
 from simclr_bench.data.images import ImageSet
-from simclr_bench.experiments.execution.ahead import in_order
-from simclr_bench.experiments.execution.stream import (
-    BLOCK,
-    STREAM_SETTINGS,
-    FeatureStream,
-    pick,
-)
-from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, represent
+from simclr_bench.experiments.execution.blocks import block_features, joined
+from simclr_bench.experiments.execution.extraction import Extractor, Network, Viewing, machine
+from simclr_bench.experiments.execution.kept import Block
+from simclr_bench.experiments.execution.stream import STREAM_SETTINGS, FeatureStream, pick
+from simclr_bench.networks.small_residual import IMAGE_SIZE
 
 Made = TypeVar("Made")
 
 # Streams kept: jobs that share one are neighbors in the running order, or nearly.
 STREAMS = 4
 
+SMALL_VIEWS = Viewing(size=IMAGE_SIZE, kernel="antialiased", block=320)
+
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A data set, and what its records must say about it."""
+    """A data set, and what its records must say about it.
+
+    Attributes:
+        train, heldout: Its images.
+        description: For records.
+        pixels: Hash of its images, if features of them are to be kept on disk.
+    """
 
     train: ImageSet
     heldout: ImageSet
     description: dict[str, Any]
+    pixels: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """The frozen networks of a bench, and how their features are obtained.
+
+    Attributes:
+        encoder: The encoder.
+        untrained: Makes the control for a data set: the same network, not trained.
+        base: Gets a student's base by its name; called with views and the normalization.
+        hashes: "pretrained", "untrained" and each base -> hash of all that determines the network.
+            Features of those that are named are kept on disk.
+        viewing: How images are shown.
+        extractor: Runs the networks.
+        code: Hash of the code that makes features, for those on disk.
+    """
+
+    encoder: nn.Module
+    untrained: Callable[[LoadedData], nn.Module]
+    base: Callable[[str], nn.Module]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    viewing: Viewing = SMALL_VIEWS
+    extractor: Extractor = field(default_factory=Extractor)
+    code: str = ""
 
 
 class Bench:
-    """The images and features of one data set at a time, against one frozen encoder."""
+    """The images and features of one data set at a time, against frozen networks."""
 
     def __init__(
-        self,
-        encoder: Encoder,
-        untrained: Callable[[], Encoder],
-        load: Callable[[str], LoadedData],
-        workers: int = 0,
+        self, networks: Networks, load: Callable[[str], LoadedData], workers: int = 0
     ) -> None:
         """
         Args:
-            encoder: The encoder, frozen.
-            untrained: Makes the control: the same network with its initial weights, frozen.
+            networks: The networks.
             load: Gets a data set by name.
-            workers: Background threads that prepare views while the encoder runs; 0 for none.
+            workers: Background threads that prepare views while a network runs; 0 for none.
         """
-        self.encoder = encoder
-        self._make_untrained = untrained
-        self._untrained: Encoder | None = None
+        self._networks = networks
         self._load = load
         self._workers = workers
         self._dataset: str | None = None
         self._data: LoadedData
+        self._bases: dict[str, nn.Module] = {}
         self._kept: dict[Hashable, Any] = {}
         self._streams: OrderedDict[str, FeatureStream] = OrderedDict()
+        self._least: int | None = None  # images that ran at a time
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The encoder, frozen."""
+        return self._networks.encoder
+
+    def base(self, student: str) -> nn.Module:
+        """A student's base, frozen; called with views and the normalization."""
+        if student not in self._bases:
+            self._bases[student] = self._networks.base(student)
+        return self._bases[student]
 
     def data(self, dataset: str) -> LoadedData:
         """A data set's images; those of the one before, and their features, are dropped."""
         if dataset != self._dataset:
             self._kept.clear()
             self._streams.clear()
+            self._least = None
             self._data, self._dataset = self._load(dataset), dataset
         return self._data
 
-    def untrained(self) -> Encoder:
-        """The control: the same network with its initial weights, frozen."""
-        if self._untrained is None:
-            self._untrained = self._make_untrained()
-        return self._untrained
+    def describe(self, dataset: str) -> dict[str, Any]:
+        """What a record says of the data set, and of how features that are kept were made."""
+        described: dict[str, Any] = {"data": self.data(dataset).description}
+        if not self._networks.hashes:
+            return described
+        made: dict[str, Any] = {
+            "size": self._networks.viewing.size,
+            "kernel": self._networks.viewing.kernel,
+            "precision": self._networks.extractor.precision,
+            "at_a_time": self._least,
+        }
+        if made["precision"] != "float32":
+            made["relative_error"] = self.once("error", self._error)
+        return described | {"features": made}
 
     def train_features(self, dataset: str, weights: str = "pretrained") -> Tensor:
         """Features of the evaluation view of every training image. [n, F]
@@ -88,7 +134,7 @@ class Bench:
             dataset: Name of the data set.
             weights: Of the encoder: "pretrained" or "untrained".
         """
-        return self._center_features(dataset, "train", weights)
+        return self._clean_features(dataset, "train", weights)
 
     def heldout_features(self, dataset: str, weights: str = "pretrained") -> Tensor:
         """Features of the evaluation view of every held-out image. [n, F]
@@ -97,7 +143,7 @@ class Bench:
             dataset: Name of the data set.
             weights: Of the encoder: "pretrained" or "untrained".
         """
-        return self._center_features(dataset, "heldout", weights)
+        return self._clean_features(dataset, "heldout", weights)
 
     def stream(
         self, dataset: str, settings: dict[str, Any]
@@ -113,28 +159,39 @@ class Bench:
             `iterations` batches or of a shorter single pass. [T, F], [T] and [T]
         """
         train = self.data(dataset).train
-        key = repr(([settings[name] for name in STREAM_SETTINGS], torch.get_num_threads()))
+        chosen = {name: settings[name] for name in STREAM_SETTINGS}
+        key = repr((list(chosen.values()), torch.get_num_threads()))
         if key not in self._streams:
-            self._streams[key] = FeatureStream(self.encoder, train, settings, self._workers)
+
+            def extract(parts: Mapping[int, Any], views: Callable[[Any], Tensor]) -> list[Block]:
+                return self._blocks("pretrained", self.encoder, {"stream": chosen}, parts, views)
+
+            viewing = self._networks.viewing
+            self._streams[key] = FeatureStream(extract, train, settings, viewing)
         self._streams.move_to_end(key)
-        while len(self._streams) > STREAMS:
+        # Of those on disk one is enough: a whole pass over a large set is half a gigabyte.
+        while len(self._streams) > (1 if self._networks.hashes else STREAMS):
             self._streams.popitem(last=False)
         return self._streams[key].take(settings["iterations"] * settings["batch_size"])
 
-    def views(
+    def fixed_features(
         self,
         dataset: str,
+        name: str,
+        network: Network,
         *,
         augment: Sequence[str],
         framing: str,
         color_strength: float,
         views: int,
         seed: int,
-    ) -> Iterator[Iterator[Tensor]]:
-        """A fixed set of augmented views of every training image.
+    ) -> Tensor:
+        """A network's features of a fixed set of augmented views of every training image.
 
         Args:
             dataset: Name of the data set.
+            name: What tells the network from the others of this bench.
+            network: Frozen.
             augment: Which of crop, flip and color are on.
             framing: What a view without a crop shows: "center" or "whole".
             color_strength: Jitter strength s.
@@ -142,44 +199,58 @@ class Bench:
             seed: Draws them, independently of every stream.
 
         Returns:
-            For each view, an iterator over batches in the order of the training images, to be
-            consumed before the next. [B, 3, 32, 32] each
+            Features, in the order of the training images. [views, n, F]
         """
-        train = self.data(dataset).train
-        for view in range(views):
+        train, viewing = self.data(dataset).train, self._networks.viewing
+        drawn = {
+            "augment": list(augment),
+            "framing": framing,
+            "color_strength": color_strength,
+            "seed": seed,
+        }
 
-            def augmented(index: NDArray[np.int64], view: int = view) -> Tensor:
+        def of(view: int) -> Tensor:
+            def shown(index: NDArray[np.int64]) -> Tensor:
                 return training_views(
-                    pick(train, index),
+                    pick(train, index, viewing.device),
                     index,
                     seed=seed,
                     epoch=view,
-                    size=IMAGE_SIZE,
+                    size=viewing.size,
+                    kernel=viewing.kernel,
                     augment=augment,
                     framing=framing,
                     color_strength=color_strength,
                     operation="fixed view",
                 )
 
-            yield in_order(augmented, _blocks(len(train)), self._workers)
+            what = {"fixed view": {**drawn, "view": view}}
+            return joined(self._blocks(name, network, what, self._parts(len(train)), shown))
 
-    def center_views(self, dataset: str, split: str) -> Iterator[Tensor]:
-        """The evaluation views of a split, in its order.
+        key = ("fixed views", name, repr(drawn), views)
+        return self.once(key, lambda: torch.stack([of(view) for view in range(views)]))
+
+    def center_features(self, dataset: str, split: str, name: str, network: Network) -> Tensor:
+        """A network's features of the evaluation views of a split, in its order. [n, F]
 
         Args:
             dataset: Name of the data set.
             split: "train" or "heldout".
-
-        Returns:
-            An iterator over batches. [B, 3, 32, 32] each
+            name: What tells the network from the others of this bench.
+            network: Frozen.
         """
-        data = self.data(dataset)
+        data, viewing = self.data(dataset), self._networks.viewing
         images = {"train": data.train, "heldout": data.heldout}[split]
-        return in_order(
-            lambda index: center_view(pick(images, index), size=IMAGE_SIZE),
-            _blocks(len(images)),
-            self._workers,
-        )
+
+        def shown(index: NDArray[np.int64]) -> Tensor:
+            some = pick(images, index, viewing.device)
+            return center_view(some, size=viewing.size, kernel=viewing.kernel)
+
+        def make() -> Tensor:
+            parts = self._parts(len(images))
+            return joined(self._blocks(name, network, {"center": split}, parts, shown))
+
+        return self.once(("center", name, split), make)
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` gives, made once and kept until another data set is asked for.
@@ -195,14 +266,53 @@ class Bench:
         made: Made = self._kept[key]
         return made
 
-    def _center_features(self, dataset: str, split: str, weights: str) -> Tensor:
-        self.data(dataset)
-        encoder = {"pretrained": lambda: self.encoder, "untrained": self.untrained}[weights]
-        return self.once(
-            ("center", weights, split),
-            lambda: represent(encoder(), self.center_views(dataset, split)),
+    def _clean_features(self, dataset: str, split: str, weights: str) -> Tensor:
+        if weights == "pretrained":
+            return self.center_features(dataset, split, weights, self.encoder)
+        data = self.data(dataset)
+
+        def network(views: Tensor) -> Tensor:  # made when the first block is not on disk
+            untrained = self.once("untrained", lambda: self._networks.untrained(data))
+            features: Tensor = untrained(views)
+            return features
+
+        return self.center_features(dataset, split, weights, network)
+
+    def _blocks(
+        self,
+        name: str,
+        network: Network,
+        what: dict[str, Any],
+        parts: Mapping[int, Any],
+        views: Callable[[Any], Tensor],
+    ) -> list[Block]:
+        networks, extractor = self._networks, self._networks.extractor
+        identity = None
+        if name in networks.hashes:
+            identity = {
+                "network": networks.hashes[name],
+                "pixels": self._data.pixels,
+                "views": what,
+                "viewing": asdict(networks.viewing),
+                "precision": extractor.precision,
+                "threads": torch.get_num_threads(),
+                "code": networks.code,
+                "machine": machine(networks.viewing.device),
+            }
+        blocks = block_features(
+            network, parts, views, extractor, workers=self._workers, identity=identity
         )
+        sizes = [block.made["at_a_time"] for block in blocks]
+        self._least = min(sizes + ([self._least] if self._least else []), default=None)
+        return blocks
 
+    def _error(self) -> float:
+        """The precision's error on the first block of training images, as the encoder sees them."""
+        networks, viewing = self._networks, self._networks.viewing
+        first = pick(self._data.train, self._parts(len(self._data.train))[0], viewing.device)
+        views = center_view(first, size=viewing.size, kernel=viewing.kernel)
+        return float(f"{networks.extractor.error(networks.encoder, views):.3g}")
 
-def _blocks(n: int) -> list[NDArray[np.int64]]:
-    return [np.arange(at, min(at + BLOCK, n)) for at in range(0, n, BLOCK)]
+    def _parts(self, n: int) -> dict[int, NDArray[np.int64]]:
+        size = self._networks.viewing.block
+        return {at // size: np.arange(at, min(at + size, n)) for at in range(0, n, size)}

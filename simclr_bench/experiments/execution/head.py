@@ -57,7 +57,7 @@ def run_head(job: Job, bench: Bench) -> Outcome:
         arrays[f"{split}_predicted"] = classes.original(predict(head, known[members]))
         arrays[f"{split}_label"] = classes.compact(images.labels[members])
     losses = [round(loss, 6) for loss in head.losses]
-    return Outcome(details={"data": data.description, "loss": losses}, arrays=arrays)
+    return Outcome(details={**bench.describe(job.dataset), "loss": losses}, arrays=arrays)
 
 
 def head_settings(settings: Mapping[str, Any]) -> HeadSettings:

@@ -4,6 +4,7 @@ Blocks have a fixed size and fixed places in the stream, so that a job's numbers
 which other jobs ran before it, or on how much of the stream they took.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,11 @@ from torch import Tensor
 from simclr_bench.data.augment import training_views
 from simclr_bench.data.images import ImageSet
 from simclr_bench.data.resample import Images
-from simclr_bench.experiments.execution.ahead import in_order
+from simclr_bench.experiments.execution.blocks import joined
 from simclr_bench.experiments.execution.classes import select_classes
-from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, represent
+from simclr_bench.experiments.execution.extraction import Viewing
+from simclr_bench.experiments.execution.kept import Block
 from simclr_bench.training.notebook_probe import image_stream
-
-# Both batch sizes of the paper divide it, so a batch never needs a part of a block.
-BLOCK = 320
 
 # The settings of a head that its stream depends on.
 STREAM_SETTINGS = (
@@ -32,25 +31,28 @@ STREAM_SETTINGS = (
     "class_count",
 )
 
+Part = tuple[NDArray[np.int64], NDArray[np.int64]]  # the pass, and the image's position, of each
+Extract = Callable[[Mapping[int, Part], Callable[[Part], Tensor]], list[Block]]
+
 
 class FeatureStream:
     """One seed's stream over the training images of the classes that its settings select."""
 
     def __init__(
-        self, encoder: Encoder, train: ImageSet, settings: dict[str, Any], workers: int
+        self, extract: Extract, train: ImageSet, settings: dict[str, Any], viewing: Viewing
     ) -> None:
         """
         Args:
-            encoder: The encoder, frozen.
+            extract: Gets the features of blocks, from what each shows and how that is viewed.
             train: Training images.
             settings: A head's, of which `STREAM_SETTINGS` count.
-            workers: Background threads that prepare views.
+            viewing: How images are shown.
         """
-        self._encoder, self._train, self._workers = encoder, train, workers
+        self._extract, self._train, self._viewing = extract, train, viewing
         self._settings = {name: settings[name] for name in STREAM_SETTINGS}
         chosen = select_classes(len(train.classes), settings["class_count"], settings["seed"])
         self._members = chosen.members(train.labels).numpy()
-        self._features: list[Tensor] = []
+        self._blocks: list[Block] = []
         self._index: list[NDArray[np.int64]] = []
 
     def take(self, length: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
@@ -60,38 +62,37 @@ class FeatureStream:
             Features, labels in the data set, and positions in its training images.
             [T, F], [T] and [T]
         """
-        settings = self._settings
-        blocks = -(-length // BLOCK)
+        settings, size = self._settings, self._viewing.block
         epochs, order = image_stream(
             len(self._members),
-            blocks * BLOCK,
+            -(-length // size) * size,
             settings["seed"],
             single_pass=settings["single_pass"],
         )
         # An image is augmented by its place in the data set, not among the classes selected.
         index = self._members[order]
-        starts = range(len(self._features) * BLOCK, len(index), BLOCK)
-        parts = [(epochs[at : at + BLOCK], index[at : at + BLOCK]) for at in starts]
-        for (_, part), views in zip(
-            parts, in_order(self._views, parts, self._workers), strict=True
-        ):
-            self._features.append(represent(self._encoder, [views]))
-            self._index.append(part)
+        parts = {
+            at // size: (epochs[at : at + size], index[at : at + size])
+            for at in range(len(self._blocks) * size, len(index), size)
+        }
+        self._blocks += self._extract(parts, self._views)
+        self._index += [part for _, part in parts.values()]
         taken = np.concatenate(self._index)[:length]
         labels = self._train.labels[torch.from_numpy(taken)]
-        return torch.cat(self._features)[:length], labels, taken
+        return joined(self._blocks)[:length], labels, taken
 
-    def _views(self, part: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Tensor:
+    def _views(self, part: Part) -> Tensor:
         epochs, index = part
         settings = self._settings
         return torch.cat(
             [
                 training_views(
-                    pick(self._train, index[epochs == epoch]),
+                    pick(self._train, index[epochs == epoch], self._viewing.device),
                     index[epochs == epoch],
                     seed=settings["seed"],
                     epoch=int(epoch),
-                    size=IMAGE_SIZE,
+                    size=self._viewing.size,
+                    kernel=self._viewing.kernel,
                     augment=settings["augment"],
                     framing=settings["framing"],
                     color_strength=settings["color_strength"],
@@ -101,8 +102,8 @@ class FeatureStream:
         )
 
 
-def pick(images: ImageSet, index: NDArray[np.int64]) -> Images:
+def pick(images: ImageSet, index: NDArray[np.int64], device: str = "cpu") -> Images:
     """The images at these positions, stacked if the set is. [m] -> m of [3, H, W]"""
     if isinstance(images.images, Tensor):
-        return images.images[torch.from_numpy(index)]
-    return [images.images[i] for i in index]
+        return images.images[torch.from_numpy(index)].to(device)
+    return [images.images[int(i)].to(device) for i in index]

@@ -6,22 +6,17 @@ image, drawn once for all seeds, and the evaluation view of each held-out image.
 are therefore computed once for all jobs of a process that run on the same bench.
 """
 
-import json
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from simclr_bench.experiments.execution.extraction import Network
 from simclr_bench.experiments.execution.features import Bench
 from simclr_bench.experiments.execution.head import head_settings
 from simclr_bench.experiments.execution.outcome import Outcome
-from simclr_bench.experiments.materials.bases import EmbeddedBase
 from simclr_bench.experiments.planning.jobs import Job
-from simclr_bench.networks.shapes import EncoderShape, PlainShape
-from simclr_bench.networks.small_residual import represent
-from simclr_bench.training.bases import Base
+from simclr_bench.networks.small_residual import parameter_count
 from simclr_bench.training.dense_student import StudentSettings, train_dense_student
 from simclr_bench.training.notebook_probe import train_head
 
@@ -30,29 +25,23 @@ VIEWS_SEED = 0
 Features = tuple[Tensor, Tensor]  # of the fixed training views, and of the held-out images
 
 
-def obtain_base(student: str) -> Base:
-    """The frozen base of a student: from the cache, or trained now."""
-    return EmbeddedBase(student).obtain()
-
-
-def run_student(job: Job, bench: Bench, obtain: Callable[[str], Base] = obtain_base) -> Outcome:
+def run_student(job: Job, bench: Bench) -> Outcome:
     """Runs one job.
 
     Args:
         job: A job of kind "student".
-        bench: Encoder, images and features.
-        obtain: Gets a frozen base by its name; what it gives is kept on the bench.
+        bench: Networks, images and features.
 
     Raises:
         FloatingPointError: The teacher's or the student's training diverged.
     """
     settings, data = job.settings, bench.data(job.dataset)
     weight, bias = _teacher(job, bench)
-    views, heldout = _features(bench.encoder, ("teacher",), job, bench)
+    views, heldout = _features(bench.encoder, "pretrained", job, bench)
     student, normalization = settings["student"], settings["normalization"]
-    base = bench.once(("base", student), lambda: obtain(student))
+    base = bench.base(student)
     inputs, heldout_inputs = _features(
-        lambda images: base(images, normalization), (student, normalization), job, bench
+        lambda images: base(images, normalization), f"{student} {normalization}", job, bench
     )
     history = train_dense_student(
         inputs,
@@ -64,12 +53,12 @@ def run_student(job: Job, bench: Bench, obtain: Callable[[str], Base] = obtain_b
     smallest = np.min_scalar_type(job.classes - 1)
     return Outcome(
         details={
-            "data": data.description,
+            **bench.describe(job.dataset),
             "loss": [round(loss, 6) for loss in history.losses],
             "parameters": {
                 "student_trainable": history.parameters,
-                "student_base": _parameters(base.body.shape),
-                "teacher": _parameters(bench.encoder.shape) + weight.numel() + bias.numel(),
+                "student_base": parameter_count(base),
+                "teacher": parameter_count(bench.encoder) + weight.numel() + bias.numel(),
             },
         },
         arrays={
@@ -88,9 +77,7 @@ def _teacher(job: Job, bench: Bench) -> tuple[Tensor, Tensor]:
     return head.weight, head.bias
 
 
-def _features(
-    network: Callable[[Tensor], Tensor], name: Sequence[str], job: Job, bench: Bench
-) -> Features:
+def _features(network: Network, name: str, job: Job, bench: Bench) -> Features:
     """A network's features of the job's fixed views, and of the held-out images.
 
     Args:
@@ -103,15 +90,10 @@ def _features(
         Features. [views, n, F] and [m, F]
     """
     drawn = {k: job.settings[k] for k in ("augment", "framing", "color_strength", "views")}
-
-    def make() -> Features:
-        passes = bench.views(job.dataset, **drawn, seed=VIEWS_SEED)
-        return (
-            torch.stack([represent(network, batches) for batches in passes]),
-            represent(network, bench.center_views(job.dataset, "heldout")),
-        )
-
-    return bench.once(("fixed views", *name, json.dumps(drawn)), make)
+    return (
+        bench.fixed_features(job.dataset, name, network, **drawn, seed=VIEWS_SEED),
+        bench.center_features(job.dataset, "heldout", name, network),
+    )
 
 
 def _student_settings(settings: dict[str, Any]) -> StudentSettings:
@@ -127,8 +109,3 @@ def _student_settings(settings: dict[str, Any]) -> StudentSettings:
         optimizer=settings["optimizer"],
         seed=settings["seed"],
     )
-
-
-def _parameters(shape: EncoderShape | PlainShape) -> int:
-    """Parameters of a network before its batch norms were folded away."""
-    return sum(parameter.numel() for parameter in Base(shape).body.parameters())

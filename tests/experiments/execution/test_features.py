@@ -6,6 +6,7 @@ import torch
 
 from simclr_bench.data.augment import center_view, training_views
 from simclr_bench.experiments.execution import features as module
+from simclr_bench.experiments.execution.extraction import Extractor
 from simclr_bench.experiments.execution.features import Bench
 from simclr_bench.networks.small_residual import represent
 from simclr_bench.training.notebook_probe import image_stream
@@ -17,6 +18,7 @@ from tests.experiments.execution.tiny import (
     tiny_bench,
     tiny_data,
     tiny_encoder,
+    tiny_networks,
 )
 
 N = CLASSES * TRAIN
@@ -105,7 +107,8 @@ def test_streams_of_other_settings_are_not_mixed_up(base, change):
 def test_center_views_and_features_are_the_evaluation_views_in_order(dataset, workers):
     bench, data = tiny_bench(workers), tiny_data(dataset)
     for split, images in (("train", data.train), ("heldout", data.heldout)):
-        views = torch.cat(list(bench.center_views(dataset, split)))
+        views = bench.center_features(dataset, split, "pixels", torch.nn.Flatten())
+        views = views.unflatten(1, (3, 32, 32))
         expected = torch.cat([center_view(image[None], size=32) for image in images.images])
         torch.testing.assert_close(views, expected, rtol=0, atol=1e-6)
     heldout = bench.heldout_features(dataset)
@@ -121,9 +124,10 @@ def test_center_views_and_features_are_the_evaluation_views_in_order(dataset, wo
 def test_fixed_views_cover_every_image_in_every_view(workers):
     arguments = {"augment": ["crop", "flip"], "framing": "center", "color_strength": 0.3}
     bench, train = tiny_bench(workers), tiny_data("stacked").train
-    views = [
-        torch.cat(list(batches)) for batches in bench.views("stacked", **arguments, views=3, seed=5)
-    ]
+    flat = bench.fixed_features(
+        "stacked", "pixels", torch.nn.Flatten(), **arguments, views=3, seed=5
+    )
+    views = flat.unflatten(2, (3, 32, 32))
     assert len(views) == 3
     for number, view in enumerate(views):
         expected = training_views(
@@ -144,19 +148,21 @@ def test_fixed_views_cover_every_image_in_every_view(workers):
 
 def test_features_are_computed_once_and_the_last_data_set_is_dropped(monkeypatch):
     loaded, represented = [], []
+    extract = Extractor.__call__
     monkeypatch.setattr(
-        module, "represent", lambda *args: represented.append(1) or represent(*args)
+        Extractor, "__call__", lambda *args: represented.append(1) or extract(*args)
     )
 
     def load(name):
         loaded.append(name)
         return tiny_data(name)
 
-    bench = Bench(tiny_encoder(0), lambda: tiny_encoder(1), load, 0)
+    bench = Bench(tiny_networks(), load)
     for dataset in ("a", "a", "b", "b", "a"):
         bench.train_features(dataset)
         bench.stream(dataset, HEAD)
-    assert loaded == ["a", "b", "a"] and len(represented) == 3
+    # Of each data set loaded, one block of clean images and two of the stream.
+    assert loaded == ["a", "b", "a"] and len(represented) == 3 * (1 + 2)
     assert len(bench._kept) == 1 and len(bench._streams) == 1
 
 
@@ -187,7 +193,7 @@ def test_the_number_of_threads_is_part_of_what_is_shared():
 def test_an_image_that_fails_stops_the_stream_with_its_error(workers):
     data = tiny_data("listed")
     data.train.images[17] = torch.zeros(2, 24, 28, dtype=torch.uint8)
-    bench = Bench(tiny_encoder(0), lambda: tiny_encoder(1), lambda _: data, workers)
+    bench = Bench(tiny_networks(), lambda _: data, workers)
     with pytest.raises(RuntimeError, match=r"shape .* is invalid"):
         bench.stream("listed", HEAD)
 

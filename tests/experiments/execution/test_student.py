@@ -94,11 +94,6 @@ class PlainBench:
         self.asked: list[str] = []
         self.kept: dict[Any, Any] = {}
 
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self.kept:
-            self.kept[key] = make()
-        return self.kept[key]
-
     def data(self, dataset: str) -> Data:
         return Data()
 
@@ -113,28 +108,50 @@ class PlainBench:
         ]
         return represent(self.encoder, [torch.cat(views)]), train.labels[index], index
 
-    def views(
+    def base(self, student: str) -> Base:
+        return make_base(student)
+
+    def describe(self, dataset: str) -> dict[str, Any]:
+        return {"data": self.data(dataset).description}
+
+    def fixed_features(
         self,
         dataset: str,
+        name: str,
+        network: Callable[[Tensor], Tensor],
         *,
         augment: Sequence[str],
         framing: str,
         color_strength: float,
         views: int,
         seed: int,
-    ) -> Iterator[Iterator[Tensor]]:
-        self.asked.append("views")
-        images = self.data(dataset).train.images
-        for view in range(views):
-            index = range(len(images))
-            whole = crop_and_flip(images, index, seed=seed, epoch=view, size=32)
-            if "crop" not in augment:
-                whole = center_view(images, size=32)
-            yield iter(whole.split(20))
+    ) -> Tensor:
+        key = (dataset, name, tuple(augment), views)
+        if key not in self.kept:
+            self.asked.append("views")
+            self.kept[key] = torch.stack(
+                [represent(network, self._views(dataset, augment, v, seed)) for v in range(views)]
+            )
+        return self.kept[key]
 
-    def center_views(self, dataset: str, split: str) -> Iterator[Tensor]:
-        self.asked.append(f"center {split}")
-        yield from center_view(getattr(self.data(dataset), split).images, size=32).split(20)
+    def _views(
+        self, dataset: str, augment: Sequence[str], view: int, seed: int
+    ) -> Iterator[Tensor]:
+        images = self.data(dataset).train.images
+        whole = crop_and_flip(images, range(len(images)), seed=seed, epoch=view, size=32)
+        if "crop" not in augment:
+            whole = center_view(images, size=32)
+        return iter(whole.split(20))
+
+    def center_features(
+        self, dataset: str, split: str, name: str, network: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        key = (dataset, split, name)
+        if key not in self.kept:
+            self.asked.append(f"center {split}")
+            views = center_view(getattr(self.data(dataset), split).images, size=32).split(20)
+            self.kept[key] = represent(network, views)
+        return self.kept[key]
 
 
 def make_base(student: str) -> Base:
@@ -148,7 +165,7 @@ def make_base(student: str) -> Base:
 
 
 def run(one: Job, bench: PlainBench | None = None) -> Outcome:
-    return run_student(one, bench or PlainBench(), make_base)
+    return run_student(one, bench or PlainBench())
 
 
 def same(one: Outcome, other: Outcome) -> bool:

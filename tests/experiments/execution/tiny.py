@@ -7,7 +7,7 @@ import torch
 
 from simclr_bench.data.augment import center_view
 from simclr_bench.data.images import ImageSet
-from simclr_bench.experiments.execution.features import Bench, LoadedData
+from simclr_bench.experiments.execution.features import Bench, LoadedData, Networks
 from simclr_bench.experiments.planning.jobs import Job
 from simclr_bench.networks.small_residual import (
     IMAGE_SIZE,
@@ -84,7 +84,13 @@ def tiny_data(name: str) -> LoadedData:
 
 
 def tiny_bench(workers: int = 0) -> Bench:
-    return Bench(tiny_encoder(0), lambda: tiny_encoder(1), tiny_data, workers)
+    return Bench(tiny_networks(), tiny_data, workers)
+
+
+def tiny_networks() -> Networks:
+    return Networks(
+        encoder=tiny_encoder(0), untrained=lambda _: tiny_encoder(1), base=lambda _: tiny_encoder(2)
+    )
 
 
 def job(kind: str, dataset: str = "stacked", **changes: Any) -> Job:

@@ -36,7 +36,8 @@ def fingerprints() -> dict[str, str]:
         ("training/converged_probe.py", {"converged"}),
         ("experiments/execution/student.py", {"student"}),
         ("training/dense_student.py", {"student"}),
-        ("training/bases.py", {"student"}),
+        ("training/bases.py", set()),  # a base has a key of its own
+        ("experiments/execution/kept.py", EVERY),
         ("losses/distillation/chunked.py", {"student"}),
         ("experiments/execution/features.py", EVERY),
         ("experiments/execution/execute.py", set()),
@@ -89,6 +90,6 @@ def test_all_that_a_job_loads_counts_but_what_its_packages_say_of_themselves(kin
         assert len(ast.parse(path.read_bytes()).body) == 1  # a docstring
 
 
-@pytest.mark.parametrize("profile", ["embedded", "folder"])
+@pytest.mark.parametrize("profile", ["embedded", "folder", "paper"])
 def test_the_code_of_each_profiles_data_is_there(profile: str) -> None:
     assert len(fingerprint.source_fingerprint(*DATA_CODE[profile])) == 64
