@@ -1,34 +1,22 @@
-"""Tables and figures of the paper on the embedded profile: from a request to records.
+"""Tables and figures of the paper, on one profile's materials: from a request to records.
 
 Nothing here imports torch until a job has to run: a request whose records are all there is answered
 at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simclr_bench.data.dispositions import EMBEDDED_SETS
-from simclr_bench.experiments.execution.outcome import Outcome
-from simclr_bench.experiments.materials.bases import EmbeddedBase
-from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
+from simclr_bench.errors import DataError
+from simclr_bench.experiments.materials.interface import Materials
 from simclr_bench.experiments.metrics import metrics_of
 from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
-from simclr_bench.experiments.planning.plan import Inputs, Request, plan_reproduction
+from simclr_bench.experiments.planning.plan import Request, plan_reproduction
 from simclr_bench.experiments.planning.plan_file import write_plan
-from simclr_bench.experiments.planning.resolve import SetSize
-from simclr_bench.experiments.profiles import EMBEDDED, FOLDER
 from simclr_bench.experiments.progress import Progress
-from simclr_bench.experiments.provenance.code import CODE, DATA_CODE
-from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.experiments.running.runner import Records, run_jobs
 from simclr_bench.results.store import RunDirectory
-from simclr_bench.training.base_recipe import BASE_RECIPES
-
-SETS = {
-    name: SetSize(classes=chosen.classes, train_images=chosen.train_images)
-    for name, chosen in EMBEDDED_SETS.items()
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,41 +26,18 @@ class Resources:
     Attributes:
         processes: Jobs at a time.
         workers: Threads that prepare views ahead of each job; 0 for none.
+        bounded: Run fewer at a time where memory holds no more: nobody chose their number.
     """
 
     processes: int
     workers: int
+    bounded: bool = False
 
-
-def embedded_inputs() -> Inputs:
-    """Hashes of what jobs of the embedded profile read, as they are now."""
-    return Inputs(
-        code={
-            kind: source_fingerprint(*modules, *DATA_CODE[EMBEDDED.name])
-            for kind, modules in CODE.items()
-        },
-        encoder=EmbeddedEncoder().key,
-        bases={name: EmbeddedBase(name).key for name in BASE_RECIPES},
-    )
-
-
-def current_inputs(profile: str) -> dict[str, dict[str, str]]:
-    """What jobs of a profile read, as it is now: by kind, for students with their base's name."""
-    inputs = embedded_inputs()
-    if profile == FOLDER.name:
-        code = source_fingerprint(*CODE["head"], *DATA_CODE[profile])
-        return {"head": {"code": code, "encoder": inputs.encoder}}
-    students = {f"student {base}": inputs.of_student(base) for base in inputs.bases}
-    return {kind: inputs.of(kind) for kind in ("head", "converged")} | students
-
-
-def plan_embedded(request: Request) -> Plan:
-    """The jobs that a request asks for.
-
-    Raises:
-        UsageError: It asks for nothing.
-    """
-    return plan_reproduction(request, embedded_inputs(), SETS)
+    def processes_for(self, materials: Materials, jobs: Sequence[Job]) -> int:
+        """Jobs at a time, of these jobs."""
+        if not (self.bounded and jobs):
+            return self.processes
+        return materials.fitting(jobs, self.processes)
 
 
 def unfinished(plan: Plan, out: Path) -> list[Job]:
@@ -87,12 +52,19 @@ def unfinished(plan: Plan, out: Path) -> list[Job]:
 
 
 def reproduce(
-    request: Request, out: Path, resources: Resources, progress: Progress, *, margin: float
+    request: Request,
+    materials: Materials,
+    out: Path,
+    resources: Resources,
+    progress: Progress,
+    *,
+    margin: float,
 ) -> tuple[Plan, Records]:
     """Obtains every record that a request asks for.
 
     Args:
         request: What is wanted.
+        materials: What the jobs are made from.
         out: Run directory.
         resources: How to run.
         progress: Told how it goes.
@@ -100,47 +72,42 @@ def reproduce(
 
     Raises:
         UsageError: The request asks for nothing.
-        DataError: The cached encoder or a record is corrupt, or a directory not writable.
+        DataError: Data, weights, features or a record are missing or corrupt, or a directory is not
+            writable.
         JobError: A process that ran jobs died.
         StoreError: The run directory is in use, or of another version.
     """
+    plan = plan_reproduction(request, materials.sources())
+    demand(materials, plan.jobs)  # before a directory is made
     store = RunDirectory(out)
     with store.held():
-        plan = plan_embedded(request)
         write_plan(out, plan, margin)
-        if left := unfinished(plan, out):
-            _make_what_they_read(left, progress)
+        left = unfinished(plan, out)
+        if left:
+            materials.make(left, progress)
         records = run_jobs(
             plan.jobs,
             store,
-            EmbeddedJobs(workers=resources.workers),
-            EmbeddedEncoder().environment,
+            materials.prepare(resources.workers),
+            materials.environment,
             progress,
             measure=metrics_of,
             share_key=share_key,
-            workers=resources.processes,
+            workers=resources.processes_for(materials, left),
         )
     return plan, records
 
 
-@dataclass(frozen=True, kw_only=True)
-class EmbeddedJobs:
-    """Makes, in whichever process it is called, what executes jobs of the embedded profile."""
+def demand(materials: Materials, jobs: Sequence[Job]) -> None:
+    """Refuses to start while anything is missing that only the user can bring, and names it all.
 
-    workers: int
-
-    def __call__(self) -> Callable[[Job], Outcome]:
-        """Reads the encoder from the cache; bases follow when a student asks for them."""
-        from functools import partial
-
-        from simclr_bench.experiments.execution.embedded import embedded_bench
-        from simclr_bench.experiments.execution.execute import execute
-
-        return partial(execute, bench=embedded_bench(self.workers))
-
-
-def _make_what_they_read(jobs: list[Job], progress: Progress) -> None:
-    """Trains what the cache does not hold yet, before any job or process needs it."""
-    EmbeddedEncoder().obtain(progress)
-    for name in dict.fromkeys(job.settings["student"] for job in jobs if job.kind == "student"):
-        EmbeddedBase(name).obtain(progress)
+    Raises:
+        DataError: Something is.
+    """
+    if missing := materials.missing(jobs):
+        listed = "; ".join(map(str, missing))
+        raise DataError(
+            f"{len(missing)} of the things that this run needs are not here: {listed}"
+            if len(missing) > 1
+            else f"this run needs what is not here: {listed}"
+        )

@@ -6,11 +6,11 @@ batch size      64 against 32 at equal iterations, at equal examples, and in one
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from simclr_bench.experiments.planning.jobs import Series
-from simclr_bench.experiments.planning.resolve import SetSize, converged_jobs, head_jobs
+from simclr_bench.experiments.planning.resolve import Sources, converged_jobs, head_jobs
 from simclr_bench.paper.spec import Probe
 
 CHECK_SEEDS = (0, 1, 2, 3, 4)
@@ -22,62 +22,41 @@ CLASS_COUNTS = (2, 5, 10, 20, 47, 100)
 # At 10 classes, 30 iterations of 64: the paper's own number.
 EXAMPLES_PER_CLASS = 192
 
-InputsOf = Callable[[str], dict[str, str]]
 
-
-def encoder_checks(
-    profile: str, datasets: Sequence[str], sets: Mapping[str, SetSize], inputs: InputsOf
-) -> list[Series]:
+def encoder_checks(sources: Sources, datasets: Sequence[str]) -> list[Series]:
     """What pretraining is worth on each data set."""
     return [
         Series(
             section="encoder check",
             label=dataset,
             variant={"weights": weights},
-            jobs=converged_jobs(
-                profile, dataset, sets, inputs("converged"), CHECK_SEEDS, weights=weights
-            ),
+            jobs=converged_jobs(sources, dataset, CHECK_SEEDS, weights=weights),
         )
         for dataset in datasets
         for weights in ("pretrained", "untrained")
     ]
 
 
-def class_count_series(
-    profile: str,
-    base: Probe,
-    sets: Mapping[str, SetSize],
-    inputs: InputsOf,
-    seeds: Sequence[int],
-) -> list[Series]:
+def class_count_series(sources: Sources, base: Probe, seeds: Sequence[int]) -> list[Series]:
     """Fewer classes of one data set: at equal examples, equal examples per class, converged.
 
     Args:
-        profile: Name of the profile.
+        sources: What the jobs are made from.
         base: The probe, at the batch size of the table.
-        sets: The data sets.
-        inputs: Hashes of what a kind of job reads.
         seeds: Each draws the classes; those of a smaller count are among those of a larger one.
     """
     base = replace(base, dataset=CLASS_COUNT_SET)
-    counts = [count for count in CLASS_COUNTS if count <= sets[CLASS_COUNT_SET].classes]
+    counts = [count for count in CLASS_COUNTS if count <= sources.sets[CLASS_COUNT_SET].classes]
     series = []
     for regime in ("fixed total", "fixed per class", "converged"):
         for count in counts:
             if regime == "converged":
-                jobs = converged_jobs(
-                    profile,
-                    base.dataset,
-                    sets,
-                    inputs("converged"),
-                    seeds,
-                    class_count=count,
-                )
+                jobs = converged_jobs(sources, base.dataset, seeds, class_count=count)
             else:
                 per_class = math.ceil(EXAMPLES_PER_CLASS * count / base.batch_size)
                 iterations = base.iterations if regime == "fixed total" else per_class
                 probe = replace(base, class_count=count, iterations=iterations)
-                jobs = head_jobs(profile, probe, sets, inputs("head"), seeds)
+                jobs = head_jobs(sources, probe, seeds)
             series.append(
                 Series(
                     section="class count",
@@ -90,23 +69,19 @@ def class_count_series(
 
 
 def batch_size_series(
-    profile: str,
+    sources: Sources,
     base: Probe,
     batch_sizes: Sequence[int],
     datasets: Sequence[str],
-    sets: Mapping[str, SetSize],
-    inputs: InputsOf,
     seeds: Sequence[int],
 ) -> list[Series]:
     """Each batch size at equal iterations, at equal examples, and in one whole pass.
 
     Args:
-        profile: Name of the profile.
+        sources: What the jobs are made from.
         base: The probe, at the first batch size.
         batch_sizes: The table's.
         datasets: The table's.
-        sets: Their sizes.
-        inputs: Hashes of what a kind of job reads.
         seeds: Seeds.
     """
     series = []
@@ -118,16 +93,14 @@ def batch_size_series(
                 if regime == "equal examples":
                     iterations = base.iterations * base.batch_size // batch_size
                 elif one_pass:
-                    iterations = math.ceil((sets[dataset].train_images or 0) / batch_size)
+                    iterations = math.ceil((sources.sets[dataset].train_images or 0) / batch_size)
                 probe = replace(base, dataset=dataset, batch_size=batch_size, iterations=iterations)
                 series.append(
                     Series(
                         section="batch size",
                         label=dataset,
                         variant={"regime": regime, "batch_size": batch_size},
-                        jobs=head_jobs(
-                            profile, probe, sets, inputs("head"), seeds, single_pass=one_pass
-                        ),
+                        jobs=head_jobs(sources, probe, seeds, single_pass=one_pass),
                     )
                 )
     return series

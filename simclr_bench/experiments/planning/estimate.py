@@ -1,30 +1,13 @@
 """What a run would take: time from a short probe of this machine, and room on disk."""
 
-import time
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from simclr_bench.experiments.materials.bases import EmbeddedBase
-from simclr_bench.experiments.materials.encoders import RECIPE, EmbeddedEncoder
-from simclr_bench.experiments.planning.jobs import Job, Plan, share_key
-from simclr_bench.training.encoder_cache import encoder_paths
+from simclr_bench.experiments.materials.interface import Materials
+from simclr_bench.experiments.planning.jobs import Job, Plan, stream_key
 
-# Views of the probe: one block of a stream.
-PROBED = 320
-
-# In views through the encoder, rounded, from the times of one `reproduce --all` on two cores: what
-# training costs for a view (3.4 the encoder, 6 the bases), a converged fit, and a student's epoch.
-TRAINING_VIEW = 4
-CONVERGED_FIT = 1500
-STUDENT_EPOCH = 110
-
-# Clean training and held-out images, which every process looks at once per data set; start-up.
-CLEAN_VIEWS = 4000
-START_UP_SECONDS = 5.0
-
-# Of a record, and of what a job predicts: both at most, before compression.
+# Of a record, at most, without what its job predicts.
 RECORD_BYTES = 8000
-PREDICTION_BYTES = {"head": 24_000, "converged": 6000, "student": 250_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +18,22 @@ class Estimate:
         seconds: Wall-clock time, to within a factor of two.
         bytes: Room that records and predictions take, at most.
         to_make: Networks that have to be trained first.
+        cache_bytes: Room that features take in the cache.
+        memory_bytes: What one process needs, where that is worth a word.
     """
 
     seconds: float
     bytes: int
     to_make: tuple[str, ...]
+    cache_bytes: int = 0
+    memory_bytes: int = 0
 
 
-def estimate(plan: Plan, left: Set[str], *, processes: int) -> Estimate:
+def estimate(materials: Materials, plan: Plan, left: Set[str], *, processes: int) -> Estimate:
     """Estimates a run.
 
     Args:
+        materials: What the jobs are made from.
         plan: What is wanted.
         left: Keys of the jobs that have no record.
         processes: Jobs at a time.
@@ -53,59 +41,27 @@ def estimate(plan: Plan, left: Set[str], *, processes: int) -> Estimate:
     jobs = [job for job in plan.jobs if job.key in left]
     if not jobs:
         return Estimate(seconds=0.0, bytes=0, to_make=())
-    made = {"encoder": (EmbeddedEncoder().key, RECIPE.epochs * RECIPE.pool * 2)}
-    for name in sorted({job.settings["student"] for job in jobs if job.kind == "student"}):
-        base = EmbeddedBase(name)
-        images = base.recipe.classes * base.recipe.per_class
-        made[f"{name} base"] = (base.key, base.recipe.epochs * images)
-    missing = {n: views for n, (key, views) in made.items() if not encoder_paths(key)[1].exists()}
-    datasets = len({job.dataset for job in jobs})
-    views = _views_of(jobs) / processes + datasets * CLEAN_VIEWS
-    views += sum(missing.values()) * TRAINING_VIEW / 2  # their recipes use two threads
+    costs = materials.costs(jobs, processes)
     return Estimate(
-        seconds=START_UP_SECONDS + views * _seconds_per_view(),
-        bytes=sum(RECORD_BYTES + PREDICTION_BYTES[job.kind] for job in jobs),
-        to_make=tuple(missing),
+        seconds=costs.seconds,
+        bytes=costs.record_bytes,
+        to_make=costs.to_make,
+        cache_bytes=costs.cache_bytes,
+        memory_bytes=costs.memory_bytes,
     )
 
 
-def _views_of(jobs: Iterable[Job]) -> float:
-    """What jobs cost, in views through the encoder; jobs that share a stream compute it once."""
+def streamed_views(jobs: Iterable[Job]) -> int:
+    """Views in the streams of these jobs' heads and teachers; a shared stream counts once."""
     streams: dict[tuple[str, ...], int] = {}
-    others = 0
     for job in jobs:
-        settings = job.settings
         match job.kind:
             case "head":
-                length = settings["iterations"] * settings["batch_size"]
-                key = share_key(job)
-                streams[key] = max(streams.get(key, 0), length)
+                settings = job.settings
             case "student":
-                others += STUDENT_EPOCH * settings["epochs"]
+                settings = {**job.settings["teacher"], "seed": job.seed}
             case _:
-                others += CONVERGED_FIT
-    return sum(streams.values()) + others
-
-
-def _seconds_per_view() -> float:
-    import numpy as np
-    import torch
-
-    from simclr_bench.data.augment import crop_and_flip
-    from simclr_bench.data.embedded import pretraining_pool
-    from simclr_bench.networks.small_residual import IMAGE_SIZE, Encoder, freeze, represent
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        images, index = pretraining_pool(PROBED), np.arange(PROBED)
-        encoder = freeze(Encoder(RECIPE.shape).eval())
-        best = float("inf")
-        for _ in range(3):
-            started = time.perf_counter()
-            views = crop_and_flip(images, index, seed=0, epoch=0, size=IMAGE_SIZE)
-            represent(encoder, [views])
-            best = min(best, time.perf_counter() - started)
-        return best / PROBED
-    finally:
-        torch.set_num_threads(threads)
+                continue
+        key, length = stream_key(job.dataset, settings), settings["iterations"]
+        streams[key] = max(streams.get(key, 0), length * settings["batch_size"])
+    return sum(streams.values())

@@ -154,10 +154,20 @@ def share_key(job: Job) -> tuple[str, str, str]:
     settings = job.settings
     match job.kind:
         case "head":
-            names = ("seed", "augment", "framing", "color_strength", "class_count", "single_pass")
-            stream = {name: settings.get(name) for name in names}
-            return job.dataset, "head", str([f"{stream.pop('seed'):010}", stream])
+            return stream_key(job.dataset, settings)
         case "student":
             return job.dataset, "student", settings["student"]
         case _:
             return job.dataset, "converged", settings["weights"]
+
+
+def stream_key(dataset: str, settings: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Heads with equal keys are trained on one stream of images.
+
+    Args:
+        dataset: The data set.
+        settings: A head's, its seed included.
+    """
+    names = ("seed", "augment", "framing", "color_strength", "class_count", "single_pass")
+    stream = {name: settings.get(name) for name in names}
+    return dataset, "head", str([f"{stream.pop('seed'):010}", stream])

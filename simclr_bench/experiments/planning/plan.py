@@ -11,8 +11,8 @@ from simclr_bench.experiments.planning.controls import (
     encoder_checks,
 )
 from simclr_bench.experiments.planning.jobs import Plan, Series
-from simclr_bench.experiments.planning.resolve import SetSize, head_jobs, student_jobs
-from simclr_bench.experiments.profiles import EMBEDDED, FOLDER
+from simclr_bench.experiments.planning.resolve import SetSize, Sources, head_jobs, student_jobs
+from simclr_bench.experiments.profiles import FOLDER
 from simclr_bench.paper.spec import Distillation, Probe, Table
 from simclr_bench.paper.tables import FIGURES, PROBE, TABLES
 
@@ -42,29 +42,6 @@ class Request:
     single_pass: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Hashes of what jobs read.
-
-    Attributes:
-        code: Of what executes a job, by kind.
-        encoder: Of the encoder.
-        bases: Of the students' bases, by name.
-    """
-
-    code: Mapping[str, str]
-    encoder: str
-    bases: Mapping[str, str]
-
-    def of(self, kind: str) -> dict[str, str]:
-        """The inputs of a job of this kind."""
-        return {"code": self.code[kind], "encoder": self.encoder}
-
-    def of_student(self, base: str) -> dict[str, str]:
-        """The inputs of a student on this base."""
-        return {**self.of("student"), "base": self.bases[base]}
-
-
 def tables_of(targets: Sequence[str]) -> list[Table]:
     """The tables that targets are run from, each once: a figure's own, and table 2 for table 3."""
     wanted = set()
@@ -75,13 +52,12 @@ def tables_of(targets: Sequence[str]) -> list[Table]:
     return [TABLES[number] for number in sorted(wanted)]
 
 
-def plan_reproduction(request: Request, inputs: Inputs, sets: Mapping[str, SetSize]) -> Plan:
-    """The jobs of tables and figures on the embedded profile.
+def plan_reproduction(request: Request, sources: Sources) -> Plan:
+    """The jobs of tables and figures.
 
     Args:
         request: What is wanted.
-        inputs: Hashes of what the jobs read.
-        sets: Size of each embedded data set.
+        sources: What the jobs are made from.
 
     Raises:
         UsageError: No row wanted is in the tables.
@@ -89,12 +65,12 @@ def plan_reproduction(request: Request, inputs: Inputs, sets: Mapping[str, SetSi
     series: list[Series] = []
     for table in tables_of(request.targets):
         if isinstance(table.base, Distillation):
-            series += _students(table, request, inputs, sets)
+            series += _students(table, request, sources)
         else:
-            series += _probes(table, request, inputs, sets)
+            series += _probes(table, request, sources)
     if not series:
         raise UsageError("nothing to run: none of the rows is in what was asked for")
-    return Plan(profile=EMBEDDED.name, targets=request.targets, series=tuple(series))
+    return Plan(profile=sources.profile, targets=request.targets, series=tuple(series))
 
 
 def plan_folder(
@@ -118,13 +94,15 @@ def plan_folder(
         single_pass: End after one pass over the images.
         choices: How the folder is read and split.
     """
-    sets = {name: SetSize(classes=classes, train_images=None)}
+    sources = Sources(
+        profile=FOLDER.name,
+        sets={name: SetSize(classes=classes, train_images=None)},
+        inputs=lambda *_: inputs,
+    )
     series = []
     for batch_size in batch_sizes:
         probe = replace(PROBE, dataset=name, batch_size=batch_size)
-        jobs = head_jobs(
-            FOLDER.name, probe, sets, inputs, seeds, single_pass=single_pass, choices=choices
-        )
+        jobs = head_jobs(sources, probe, seeds, single_pass=single_pass, choices=choices)
         variant = {"batch_size": batch_size}
         series.append(Series(section="transfer", label=name, variant=variant, jobs=jobs))
     return Plan(profile=FOLDER.name, targets=("transfer",), series=tuple(series))
@@ -135,9 +113,7 @@ def _labels(table: Table, request: Request) -> list[str]:
     return [label for label in every if request.rows is None or label in request.rows]
 
 
-def _probes(
-    table: Table, request: Request, inputs: Inputs, sets: Mapping[str, SetSize]
-) -> list[Series]:
+def _probes(table: Table, request: Request, sources: Sources) -> list[Series]:
     assert isinstance(table.base, Probe)
     base = replace(table.base, **request.probe)
     sizes = request.batch_sizes or table.batch_sizes or (base.batch_size,)
@@ -146,14 +122,7 @@ def _probes(
         for label in _labels(table, request):
             probe = replace(base, **table.changes(label), batch_size=batch_size)
             datasets.append(probe.dataset)
-            jobs = head_jobs(
-                EMBEDDED.name,
-                probe,
-                sets,
-                inputs.of("head"),
-                request.seeds,
-                single_pass=request.single_pass,
-            )
+            jobs = head_jobs(sources, probe, request.seeds, single_pass=request.single_pass)
             variant = {"batch_size": batch_size}
             series.append(
                 Series(section=f"table {table.id}", label=label, variant=variant, jobs=jobs)
@@ -161,19 +130,15 @@ def _probes(
     if table.id != FIGURES["6"].table or not series:
         return series
     datasets = list(dict.fromkeys(datasets))
-    series += encoder_checks(EMBEDDED.name, datasets, sets, inputs.of)
+    series += encoder_checks(sources, datasets)
     if request.rows is None and request.batch_sizes is None:
         base = replace(base, batch_size=sizes[0])
-        series += class_count_series(EMBEDDED.name, base, sets, inputs.of, request.seeds)
-        series += batch_size_series(
-            EMBEDDED.name, base, sizes, datasets, sets, inputs.of, request.seeds
-        )
+        series += class_count_series(sources, base, request.seeds)
+        series += batch_size_series(sources, base, sizes, datasets, request.seeds)
     return series
 
 
-def _students(
-    table: Table, request: Request, inputs: Inputs, sets: Mapping[str, SetSize]
-) -> list[Series]:
+def _students(table: Table, request: Request, sources: Sources) -> list[Series]:
     assert isinstance(table.base, Distillation)
     base = replace(table.base, **request.distillation)
     teacher = replace(PROBE, **request.probe)
@@ -182,14 +147,7 @@ def _students(
     for learns_from in ("teacher", "labels"):
         for label in _labels(table, request):
             student = replace(base, **table.changes(label), learns_from=learns_from)
-            jobs = student_jobs(
-                EMBEDDED.name,
-                student,
-                teacher,
-                sets,
-                inputs.of_student(student.student),
-                request.seeds,
-            )
+            jobs = student_jobs(sources, student, teacher, request.seeds)
             variant = {"learns_from": learns_from}
             series.append(Series(section="table 2", label=label, variant=variant, jobs=jobs))
     return series

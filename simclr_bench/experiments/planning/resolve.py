@@ -1,6 +1,6 @@
 """From an experiment of the paper to jobs: every hyper-parameter that a record will hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,11 +20,27 @@ class SetSize:
     train_images: int | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a plan knows of that which a profile's jobs are made from.
+
+    Attributes:
+        profile: Name of the profile.
+        sets: Size of each data set.
+        inputs: Hashes of what a job reads, by its kind, its data set, and a student's base or "".
+        settings: What the profile adds to the settings of a job, by the same: all that changes
+            results and no table has a word for.
+    """
+
+    profile: str
+    sets: Mapping[str, SetSize]
+    inputs: Callable[[str, str, str], Mapping[str, str]]
+    settings: Callable[[str, str, str], Mapping[str, Any]] = lambda kind, dataset, student: {}
+
+
 def head_jobs(
-    profile: str,
+    sources: Sources,
     probe: Probe,
-    sets: Mapping[str, SetSize],
-    inputs: Mapping[str, str],
     seeds: Sequence[int],
     *,
     single_pass: bool = False,
@@ -33,23 +49,19 @@ def head_jobs(
     """A linear head on the frozen encoder, once per seed.
 
     Args:
-        profile: Name of the profile.
+        sources: What the jobs are made from.
         probe: The experiment.
-        sets: The data sets.
-        inputs: Hashes of what the jobs read.
         seeds: A job each.
         single_pass: End after one pass over the images, short last batch included.
         choices: How a folder is read and split.
     """
     settings = head_settings(probe, single_pass=single_pass) | dict(choices or {})
-    return _jobs("head", profile, probe.dataset, sets, settings, inputs, seeds)
+    return _jobs("head", sources, probe.dataset, settings, seeds)
 
 
 def converged_jobs(
-    profile: str,
+    sources: Sources,
     dataset: str,
-    sets: Mapping[str, SetSize],
-    inputs: Mapping[str, str],
     seeds: Sequence[int],
     *,
     weights: str = "pretrained",
@@ -58,10 +70,8 @@ def converged_jobs(
     """A probe trained to convergence, once per seed.
 
     Args:
-        profile: Name of the profile.
+        sources: What the jobs are made from.
         dataset: The data set.
-        sets: The data sets.
-        inputs: Hashes of what the jobs read.
         seeds: A job each.
         weights: "pretrained", or "untrained" for the control.
         class_count: Classes drawn from the data set; None for all.
@@ -73,32 +83,28 @@ def converged_jobs(
         "fraction": 0.8,
         "threads": THREADS,
     }
-    return _jobs("converged", profile, dataset, sets, settings, inputs, seeds)
+    return _jobs("converged", sources, dataset, settings, seeds)
 
 
 def student_jobs(
-    profile: str,
+    sources: Sources,
     student: Distillation,
     teacher: Probe,
-    sets: Mapping[str, SetSize],
-    inputs: Mapping[str, str],
     seeds: Sequence[int],
 ) -> tuple[Job, ...]:
     """Dense layers on a frozen base, learning from a fine-tuned teacher, once per seed.
 
     Args:
-        profile: Name of the profile.
+        sources: What the jobs are made from.
         student: The experiment; its teacher is the encoder with the head of `teacher`.
         teacher: How the teacher's head is fine-tuned, by the same seed.
-        sets: The data sets.
-        inputs: Hashes of what the jobs read.
         seeds: A job each.
     """
     settings = _lists(asdict(student))
     for name in ("dataset", "teacher"):
         del settings[name]
     settings |= {"teacher": head_settings(teacher), "threads": THREADS}
-    return _jobs("student", profile, student.dataset, sets, settings, inputs, seeds)
+    return _jobs("student", sources, student.dataset, settings, seeds, student.student)
 
 
 def head_settings(probe: Probe, *, single_pass: bool = False) -> dict[str, Any]:
@@ -114,21 +120,22 @@ def head_settings(probe: Probe, *, single_pass: bool = False) -> dict[str, Any]:
 
 def _jobs(
     kind: str,
-    profile: str,
+    sources: Sources,
     dataset: str,
-    sets: Mapping[str, SetSize],
     settings: Mapping[str, Any],
-    inputs: Mapping[str, str],
     seeds: Sequence[int],
+    student: str = "",
 ) -> tuple[Job, ...]:
-    classes = sets[dataset].classes
+    classes = sources.sets[dataset].classes
     count = settings.get("class_count")
     # All classes are all classes, however that was said: one experiment, one key.
     resolved = dict(settings) | ({"class_count": None} if count == classes else {})
+    inputs = sources.inputs(kind, dataset, student)
+    resolved |= sources.settings(kind, dataset, student)
     return tuple(
         Job(
             kind=kind,
-            profile=profile,
+            profile=sources.profile,
             dataset=dataset,
             classes=classes,
             settings={**resolved, "seed": seed},

@@ -1,6 +1,6 @@
 """Which records of a run directory still stand: of today's code, data, encoder and settings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,14 @@ class Standing:
     missing: int
 
 
-def standing(plan: Plan, records: Iterable[Record], current: Mapping[str, Inputs]) -> Standing:
+def standing(plan: Plan, records: Iterable[Record], current: Callable[[Job], Inputs]) -> Standing:
     """Sorts records into those that stand, those that are stale, and the rest.
 
     Args:
         plan: What the run directory was last asked for.
         records: All of its records.
-        current: Hashes of what a job reads, as they are now: by kind, or by "student vgg16" and so
-            on; of inputs that are not named here nothing is known.
+        current: Hashes of what a job reads, as they are now; of inputs that it does not name
+            nothing is known.
     """
     records = list(records)
     by_key = {record.key: record for record in records}
@@ -49,7 +49,7 @@ def standing(plan: Plan, records: Iterable[Record], current: Mapping[str, Inputs
         old: list[tuple[Record, tuple[str, ...]]] = []
         for job in series.jobs:
             record = by_key.get(job.key)
-            changed = _changed(job, current)
+            changed = _changed(job, current(job))
             if record is not None and not changed:
                 fresh.append(record)
             elif record is not None:
@@ -85,7 +85,5 @@ def standing(plan: Plan, records: Iterable[Record], current: Mapping[str, Inputs
     )
 
 
-def _changed(job: Job, current: Mapping[str, Inputs]) -> tuple[str, ...]:
-    name = f"student {job.settings['student']}" if job.kind == "student" else job.kind
-    now = current[name]
+def _changed(job: Job, now: Inputs) -> tuple[str, ...]:
     return tuple(f"other {what}" for what, was in job.inputs.items() if now.get(what, was) != was)

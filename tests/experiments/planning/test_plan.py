@@ -5,34 +5,30 @@ from typing import Any
 
 import pytest
 
-from simclr_bench.data.dispositions import EMBEDDED_SETS
 from simclr_bench.errors import UsageError
+from simclr_bench.experiments.materials.embedded import SETS, Inputs
 from simclr_bench.experiments.planning.jobs import Job, Plan, Series, read_plan, share_key
 from simclr_bench.experiments.planning.plan import (
     TARGETS,
-    Inputs,
     Request,
     plan_folder,
     plan_reproduction,
 )
-from simclr_bench.experiments.planning.resolve import SetSize
+from simclr_bench.experiments.planning.resolve import Sources
 from simclr_bench.paper.tables import TABLES
 
-SETS = {
-    name: SetSize(classes=chosen.classes, train_images=chosen.train_images)
-    for name, chosen in EMBEDDED_SETS.items()
-}
 INPUTS = Inputs(
     code={"head": "h", "converged": "c", "student": "s"},
     encoder="e",
     bases={"vgg16": "v", "resnet50": "r"},
 )
+SOURCES = Sources(profile="embedded", sets=SETS, inputs=INPUTS.of)
 SEEDS = tuple(range(8))
 
 
 def planned(*targets: str, **changes: Any) -> Plan:
     request = Request(targets=targets or TARGETS, **{"seeds": SEEDS, **changes})
-    return plan_reproduction(request, INPUTS, SETS)
+    return plan_reproduction(request, SOURCES)
 
 
 def series_of(plan: Plan, section: str, label: str, **variant: Any) -> Series:

@@ -1,25 +1,25 @@
 """Which records stand, which are stale, and that a row never mixes them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from simclr_bench.experiments.planning.jobs import Job, Plan
 from simclr_bench.experiments.planning.plan import Request, plan_reproduction
 from simclr_bench.experiments.provenance.standing import Standing, standing
-from simclr_bench.experiments.reproduction import SETS
 from simclr_bench.results.store import Record
-from tests.experiments.planning.test_plan import INPUTS
+from tests.experiments.planning.test_plan import INPUTS, SOURCES
 
 CURRENT = {
     "head": INPUTS.of("head"),
     "converged": INPUTS.of("converged"),
-    "student vgg16": INPUTS.of_student("vgg16"),
-    "student resnet50": INPUTS.of_student("resnet50"),
+    "student vgg16": INPUTS.of("student", "", "vgg16"),
+    "student resnet50": INPUTS.of("student", "", "resnet50"),
 }
 
 
 def plan(inputs=INPUTS, **probe: float) -> Plan:
     request = Request(targets=("table 1",), seeds=(0, 1, 2), probe=probe)
-    return plan_reproduction(request, inputs, SETS)
+    return plan_reproduction(request, replace(SOURCES, inputs=inputs.of))
 
 
 def record(job: Job) -> Record:
@@ -37,8 +37,13 @@ def record(job: Job) -> Record:
     )
 
 
-def found(of: Plan, records: list[Record], current=CURRENT) -> Standing:
-    return standing(of, records, current)
+def found(
+    of: Plan, records: list[Record], current: Mapping[str, Mapping[str, str]] = CURRENT
+) -> Standing:
+    def now(job: Job) -> Mapping[str, str]:
+        return current[f"student {job.settings['student']}" if job.kind == "student" else job.kind]
+
+    return standing(of, records, now)
 
 
 def test_records_of_today_stand() -> None:
