@@ -69,6 +69,8 @@ WITHOUT_TORCH = (
     "simclr_bench.weights.pins",
     "simclr_bench.experiments.planning.plan",
     "simclr_bench.experiments.settings",
+    "simclr_bench.experiments.materials.choose",
+    "simclr_bench.experiments.materials.paper",
     "simclr_bench.experiments.running.runner",
     "simclr_bench.experiments.provenance.stale",
     "simclr_bench.experiments.provenance.verification",

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
@@ -10,17 +11,23 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from simclr_bench.cli.output import print_json, print_text
+from simclr_bench.experiments.materials.interface import Materials
 from simclr_bench.experiments.planning.estimate import Estimate, estimate
 from simclr_bench.experiments.planning.jobs import Plan
-from simclr_bench.experiments.planning.plan import Request
-from simclr_bench.experiments.reproduction import Resources, plan_embedded, unfinished
+from simclr_bench.experiments.planning.plan import Request, plan_reproduction
+from simclr_bench.experiments.reproduction import Resources, unfinished
 
 
-def print_dry_run(request: Request, out: Path, resources: Resources, as_json: bool) -> None:
-    """Prints the jobs of every section, an estimate of time, and disk needed and free."""
-    plan = plan_embedded(request)
+def print_dry_run(
+    request: Request, materials: Materials, out: Path, resources: Resources, as_json: bool
+) -> None:
+    """Prints the jobs of every section, what is missing, an estimate of time, and disk."""
+    plan = plan_reproduction(request, materials.sources())
     left = {job.key for job in unfinished(plan, out)}
-    found = estimate(plan, left, processes=resources.processes)
+    to_run = [job for job in plan.jobs if job.key in left]
+    processes = resources.processes_for(materials, to_run)
+    found = estimate(materials, plan, left, processes=processes)
+    missing = materials.missing(plan.jobs)
     free = shutil.disk_usage(_existing(out)).free
     sections = {
         name: (len(keys), len(keys & left)) for name, keys in _keys_by_section(plan).items()
@@ -31,15 +38,20 @@ def print_dry_run(request: Request, out: Path, resources: Resources, as_json: bo
                 "jobs": len(plan.jobs),
                 "to_run": len(left),
                 "sections": {n: {"jobs": a, "to_run": b} for n, (a, b) in sections.items()},
-                "processes": resources.processes,
+                "processes": processes,
                 "seconds": round(found.seconds),
                 "bytes": found.bytes,
                 "bytes_free": free,
                 "to_make": list(found.to_make),
+                "cache_bytes": found.cache_bytes,
+                "memory_bytes": found.memory_bytes,
+                "missing": [asdict(each) for each in missing],
             }
         )
     else:
-        print_text(_shown(plan, sections, found, resources.processes, free, len(left)))
+        print_text(_shown(plan, sections, found, processes, free, len(left)))
+        for each in missing:
+            print_text(Text(f"Missing: {each}"))
 
 
 def _keys_by_section(plan: Plan) -> dict[str, set[str]]:
@@ -74,6 +86,12 @@ def _shown(
             " from a probe of this machine.",
             f"Disk: {found.bytes / 2**20:.1f} MiB, {free / 2**30:.1f} GiB free.",
         ]
+        if found.cache_bytes:
+            lines.append(
+                f"Features in the cache: at most {found.cache_bytes / 2**30:.1f} GiB. Memory:"
+                f" about {found.memory_bytes / 2**30:.1f} GiB for each of the {processes} processes"
+                " (--jobs); fewer need less."
+            )
     else:
         lines.append("Everything has a record: the answer takes seconds.")
     return Group(grid, *map(Text, lines))
@@ -81,6 +99,8 @@ def _shown(
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
+    if minutes >= 5 * 60:
+        return f"about {round(minutes / 60)} h"
     return f"about {minutes} min" if minutes else "less than a minute"
 
 

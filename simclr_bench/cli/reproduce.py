@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from simclr_bench.cli.configuration import print_configuration
@@ -11,7 +12,8 @@ from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.cli.progress import make_progress
 from simclr_bench.errors import UsageError
 from simclr_bench.experiments.planning.plan import TARGETS, Request, tables_of
-from simclr_bench.experiments.settings import ASSIGNMENT, FLAGS, Resolved, resolve
+from simclr_bench.experiments.profiles import EMBEDDED
+from simclr_bench.experiments.settings import ASSIGNMENT, BUILT_IN, FLAGS, Resolved, resolve
 from simclr_bench.experiments.settings.suggest import find
 from simclr_bench.paper.spec import Distillation
 
@@ -34,20 +36,28 @@ def run(options: argparse.Namespace) -> int:
         distillation=settings.distillation.changes,
         single_pass=settings.probe.single_pass,
     )
+    _refuse_unused_networks(settings.run.profile, resolved.origins)
+    out = options.out or Path("runs") / settings.run.profile
     progress = make_progress(quiet=options.quiet)
+    from simclr_bench.experiments.materials.choose import materials_for
     from simclr_bench.experiments.reproduction import Resources, reproduce
 
-    resources = Resources(processes=settings.run.jobs, workers=settings.run.workers)
+    materials = materials_for(settings)
+    resources = Resources(
+        processes=settings.run.jobs,
+        workers=settings.run.workers,
+        bounded=resolved.origins["run.jobs"] == BUILT_IN,
+    )
     if options.dry_run:
         from simclr_bench.cli.dry_run import print_dry_run
 
-        print_dry_run(request, options.out, resources, options.json)
+        print_dry_run(request, materials, out, resources, options.json)
         return 0
     margin = settings.verdict.margin
-    plan, records = reproduce(request, options.out, resources, progress, margin=margin)
+    plan, records = reproduce(request, materials, out, resources, progress, margin=margin)
     from simclr_bench.report.stored import finished_document
 
-    document = finished_document(options.out, plan, records, margin)
+    document = finished_document(out, plan, records, margin)
     if options.json:
         print_json(document)
     else:
@@ -92,6 +102,17 @@ def _refuse_unused_batch_size(targets: Sequence[str], origin: str) -> None:
             f"{origin}: run.batch_size is for tables 1 and 4; for table 2 give"
             " --set distillation.batch_size=N"
         )
+
+
+def _refuse_unused_networks(profile: str, origins: Mapping[str, str]) -> None:
+    """The embedded networks are what they are: a choice made here for nothing must not pass."""
+    if profile != EMBEDDED.name:
+        return
+    given_here = (ASSIGNMENT, *FLAGS)
+    for key, origin in origins.items():
+        full_size = key.startswith("network.") or key == "run.device"
+        if full_size and origin in given_here:
+            raise UsageError(f"{origin}: {key} is for --profile paper; this is --profile {profile}")
 
 
 def _rows(targets: Sequence[str], rows: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -1,6 +1,9 @@
 """What stands behind the name of a data set, and what may be said of the results."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from simclr_bench.experiments.planning.jobs import Job, Plan
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ EMBEDDED = Profile(
     ),
 )
 
+PAPER = Profile(
+    name="paper",
+    label="PAPER",
+    notice="The paper's protocol at full size, on its data sets.",
+)
+
+# Of a folder with a full-size encoder.
+FOLDER_FULL_SIZE = "Your images, at full size. The paper's protocol, not the paper's data."
+
 FOLDER = Profile(
     name="folder",
     label="YOUR IMAGES",
@@ -37,4 +49,39 @@ FOLDER = Profile(
     ),
 )
 
-PROFILES = {profile.name: profile for profile in (EMBEDDED, FOLDER)}
+PROFILES = {profile.name: profile for profile in (EMBEDDED, PAPER, FOLDER)}
+
+
+def profile_of(plan: Plan) -> Profile:
+    """The profile of a plan; the notice of a full-size one names its weights and its data."""
+    profile = PROFILES[plan.profile]
+    if not (used := materials_in_words(plan.jobs)):
+        return profile
+    notice = FOLDER_FULL_SIZE if profile is FOLDER else profile.notice
+    return replace(profile, notice=f"{notice} {used}")
+
+
+def materials_in_words(jobs: Iterable[Job]) -> str:
+    """Which weights and data full-size jobs read, and how official these are; "" for others.
+
+    Args:
+        jobs: Of one plan.
+    """
+    weights: dict[str, None] = {}
+    data: dict[str, None] = {}
+    for job in jobs:
+        network = job.settings.get("network")
+        if network is None:
+            continue
+        weights[_weights(network["weights"], job.inputs["encoder_origin"])] = None
+        if job.kind == "student":
+            name = network[job.settings["student"]]
+            weights[f"base {_weights(name, job.inputs['base_origin'])}"] = None
+        if "data_origin" in job.inputs:
+            data[f"{job.dataset} ({job.inputs['data_origin']})"] = None
+    words = [f"Weights: {', '.join(weights)}."] if weights else []
+    return " ".join(words + ([f"Data: {', '.join(data)}."] if data else []))
+
+
+def _weights(name: str, origin: str) -> str:
+    return f"{name} ({origin})"

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from simclr_bench.errors import DataError
+from simclr_bench.experiments.materials.choose import current_inputs
 from simclr_bench.experiments.planning.jobs import Plan
 from simclr_bench.experiments.planning.plan_file import load_plan
-from simclr_bench.experiments.profiles import PROFILES
+from simclr_bench.experiments.profiles import profile_of
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.experiments.provenance.standing import standing
-from simclr_bench.experiments.reproduction import current_inputs
 from simclr_bench.paper.official import OFFICIAL, Official
 from simclr_bench.results.store import Record, RunDirectory
 from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
@@ -53,7 +53,7 @@ def finished_document(
     from simclr_bench.report.document import build_document
     from simclr_bench.report.figures import save_figures
 
-    document = build_document(plan, records, PROFILES[plan.profile], str(directory), margin=margin)
+    document = build_document(plan, records, profile_of(plan), str(directory), margin=margin)
     make_directory(directory / "figures", "the folder for figures", "give another --out")
     files = save_figures(document, directory / "figures")
     for figure in document["figures"]:
@@ -87,7 +87,7 @@ def stored_document(directory: Path, official: Official = OFFICIAL) -> JSON:
     document = build_document(
         found.plan,
         found.records,
-        PROFILES[plan.profile],
+        profile_of(found.plan),
         str(directory),
         margin=margin,
         stale=found.stale,

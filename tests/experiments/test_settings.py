@@ -103,6 +103,14 @@ GOOD = [
     ("distillation.widths", "512,512", (512, 512), "[512, 512]"),
     ("distillation.normalization", "simclr", "simclr", '"simclr"'),
     ("distillation.views", "1", 1, None),
+    ("run.profile", "paper", "paper", '"paper"'),
+    ("run.device", "cuda", "cuda", '"cuda"'),
+    ("network.weights", "random:7", "random:7", '"random:7"'),
+    ("network.weights", "w/e.safetensors", "w/e.safetensors", '"w/e.safetensors"'),
+    ("network.vgg16", "torchvision/vgg16", "torchvision/vgg16", '"torchvision/vgg16"'),
+    ("network.image_size", "96", 96, None),
+    ("network.resize", "half_pixel", "half_pixel", '"half_pixel"'),
+    ("network.precision", "bfloat16", "bfloat16", '"bfloat16"'),
     ("verdict.margin", "0.1", 0.1, None),
 ]  # fmt: skip
 
@@ -137,6 +145,13 @@ BAD_TEXTS = [
     ("distillation.optimizer", ["adam"]),
     ("distillation.widths", ["512x512", "0", "65537"]),
     ("distillation.views", ["0"]),
+    ("run.profile", ["folder", "Paper", ""]),
+    ("run.device", ["gpu", "cuda:1"]),
+    ("network.weights", ["", "random:", "random:-1", "random:x"]),
+    ("network.resnet50", ["random:0"]),  # a base nobody trained is no student's
+    ("network.image_size", ["0", "31", "4096"]),
+    ("network.resize", ["antialiased", "bicubic"]),
+    ("network.precision", ["float16"]),
     ("verdict.margin", ["0", "1", "5"]),
 ]
 
@@ -299,6 +314,12 @@ def test_what_was_not_set_is_explained_by_the_paper() -> None:
     assert lines["distillation.batch_size"].origin.startswith("chosen: stated nowhere")
     assert lines["run.seeds"].value == "0:8" and lines["run.seeds"].origin == "built in"
     assert lines["run.rows"].value is None
+    assert lines["network.weights"].value == "simclrv2/finetuned_1pct/r50_1x_sk0"
+    assert "simclrv2/finetuned_100pct" in lines["network.weights"].origin  # the other choice
+    for key, line in lines.items():
+        assert not key.startswith("network.") or line.origin.startswith("chosen: ")
+    changed = explain(resolved(assignments=["network.resize=half_pixel"]))
+    assert {line.key: line for line in changed}["network.resize"].origin == "--set"
 
 
 def test_what_the_paper_states_is_not_also_a_choice() -> None:

@@ -43,7 +43,7 @@ SCHEMA = json.loads((Path(simclr_bench.report.__file__).parent / "schema.json").
 @pytest.fixture(autouse=True)
 def profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(profiles.PROFILES, "paper", official.PROFILE)
-    monkeypatch.setattr(stored, "current_inputs", lambda _: {"head": NOW})
+    monkeypatch.setattr(stored, "current_inputs", lambda _: lambda job: NOW)
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def test_other_data_or_weights_are_not_comparable_in_any_view(
     plan: Plan, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     official.write_run(tmp_path, plan)
-    inputs = {"head": {**NOW, "encoder": plan.jobs[0].inputs["encoder"]}}
-    monkeypatch.setattr(stored, "current_inputs", lambda _: inputs)
+    inputs = {**NOW, "encoder": plan.jobs[0].inputs["encoder"]}
+    monkeypatch.setattr(stored, "current_inputs", lambda _: lambda job: inputs)
     document = json.loads(json.dumps(read(tmp_path)))
     assert set(words_of(document).values()) == {"not comparable"}
     verdict = document["tables"][0]["rows"][1]["verdict"]
@@ -261,7 +261,7 @@ def test_a_finished_run_says_so(run: Path) -> None:
 def test_a_run_of_other_code_is_shown_and_not_judged(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "current_inputs", lambda _: {"head": {**NOW, "code": "new"}})
+    monkeypatch.setattr(stored, "current_inputs", lambda _: lambda job: {**NOW, "code": "new"})
     document = read(run)
     assert words_of(document) == dict.fromkeys(WORDS)
     (table,) = document["tables"]

@@ -47,11 +47,11 @@ def add_seeds(parser: Parser) -> None:
     )
 
 
-def add_out(parser: Parser, default: str) -> None:
+def add_out(parser: Parser, default: str, *, by_profile: bool = False) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path(default),
+        default=None if by_profile else Path(default),
         metavar="DIR",
         help=f"run directory: records and figures (default: {default})",
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from simclr_bench.cli.arguments.common import EMBEDDED_RUNS, Verbs, add_details, add_out, add_verb
+from simclr_bench.cli.arguments.common import Verbs, add_details, add_out, add_verb
 from simclr_bench.experiments.settings.suggest import find
 from simclr_bench.paper.tables import TABLES
 
@@ -14,7 +14,9 @@ FAILURES = ("different", "fails")
 
 def add(verbs: Verbs) -> None:
     """Adds `reproduce`."""
-    reproduce = add_verb(verbs, "reproduce", "re-run the paper's tables on the embedded data")
+    reproduce = add_verb(
+        verbs, "reproduce", "re-run the paper's tables, on embedded data or its own"
+    )
     target = reproduce.add_mutually_exclusive_group(required=True)
     target.add_argument("--all", action="store_true", help="every table, figure, claim and control")
     target.add_argument(
@@ -37,6 +39,19 @@ def add(verbs: Verbs) -> None:
         " --print-config shows them all.",
     )
     for flag, metavar, purpose in (
+        (
+            "--profile",
+            "NAME",
+            "embedded: small stand-ins made here; paper: the data sets, weights and full-size"
+            " networks (default: embedded)",
+        ),
+        (
+            "--weights",
+            "NAME",
+            "encoder of the paper profile: a name of `weights list`, a .safetensors file, or"
+            " random:SEED",
+        ),
+        ("--device", "NAME", "of the paper profile: auto, cpu or cuda (default: auto)"),
         ("--rows", "A,B", "only these rows, by their labels in `show` (default: all)"),
         ("--seeds", "N|A:B", "seeds 0 to N-1, or A to B-1; at least two (default: 8)"),
         ("--batch-size", "N,N", "batch sizes of tables 1 and 4, in place of theirs"),
@@ -77,7 +92,7 @@ def add(verbs: Verbs) -> None:
     reproduce.add_argument(
         "--quiet", action="store_true", help="nothing on stderr but errors: no progress, no notices"
     )
-    add_out(reproduce, EMBEDDED_RUNS)
+    add_out(reproduce, "runs/PROFILE", by_profile=True)
 
 
 def _failures(text: str) -> list[str]:

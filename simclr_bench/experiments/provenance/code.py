@@ -16,8 +16,11 @@ CODE: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Where a profile's images come from. The embedded sets are code, not files.
+# Where a profile's images come from, and its networks where a hash of the weights is not all. The
+# embedded sets are code, not files; those of the paper are pixels that were decoded once and have
+# a hash.
 DATA_CODE: dict[str, tuple[str, ...]] = {
     "embedded": ("simclr_bench.data.embedded",),
     "folder": ("simclr_bench.data.folder",),
+    "paper": ("simclr_bench.experiments.execution.full_size",),
 }

@@ -76,6 +76,19 @@ def choice(*names: str) -> Kind:
     return Kind(" or ".join(names), check)
 
 
+def weights_name(*, random: bool) -> Kind:
+    """The name of published weights or a file's; where allowed also "random:SEED"."""
+
+    def check(value: Any) -> str:
+        name = _word(value)
+        if name.startswith("random:") and not (random and name[7:].isdecimal()):
+            raise ValueError(value)
+        return name
+
+    others = ", a .safetensors file or random:SEED" if random else " or a .safetensors file"
+    return Kind(f"a name of `simclr-bench weights list`{others}", check)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)

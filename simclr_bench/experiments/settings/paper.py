@@ -20,6 +20,26 @@ STATED = {
 }
 
 
+# Why the networks are these where nothing was set; the paper names no checkpoint and no kernel.
+NETWORK = {
+    "weights": (
+        "section 6.1 says fine-tuned on 1 % of the labels, section 6.2 ResNet-50; the official"
+        " notebook has simclrv2/finetuned_100pct/r50_1x_sk0"
+    ),
+    "vgg16": "the paper names no weights; torchvision's were trained on ImageNet, as Keras' were",
+    "resnet50": (
+        "the paper names no weights; torchvision's first are nearer to Keras' of 2021 than its"
+        " second, torchvision/resnet50-v2"
+    ),
+    "image_size": "the official notebooks' size",
+    "resize": (
+        "the official notebooks resize with TensorFlow 1's bicubic kernel; tf2/data_util.py with"
+        " half_pixel"
+    ),
+    "precision": "the notebooks compute in float32; bfloat16 is faster on CUDA",
+}
+
+
 @dataclass(frozen=True)
 class Line:
     """One key.
@@ -40,9 +60,16 @@ def explain(resolved: Resolved) -> list[Line]:
     return [
         _from_paper(key)
         if value is None and key.partition(".")[0] in TABLES_OF
-        else Line(key, _as_json(value), resolved.origins[key])
+        else Line(key, _as_json(value), _why(key, resolved.origins[key]))
         for key, value in values_of(resolved.settings).items()
     ]
+
+
+def _why(key: str, origin: str) -> str:
+    section, _, name = key.partition(".")
+    if section == "network" and origin == BUILT_IN:
+        return f"chosen: {NETWORK[name]}"
+    return origin
 
 
 def _from_paper(key: str) -> Line:

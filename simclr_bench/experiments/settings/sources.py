@@ -23,6 +23,9 @@ PREFIX = "SIMCLR_BENCH_"
 
 # Keys with a flag of their own.
 FLAGS = {
+    "--profile": "run.profile",
+    "--device": "run.device",
+    "--weights": "network.weights",
     "--seeds": "run.seeds",
     "--jobs": "run.jobs",
     "--workers": "run.workers",

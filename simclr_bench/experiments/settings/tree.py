@@ -10,6 +10,7 @@ from simclr_bench.experiments.settings.kinds import (
     Kind,
     choice,
     number,
+    weights_name,
     whole,
     wholes,
     words,
@@ -39,9 +40,11 @@ def _key(kind: Kind, default: Any = None) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What is run, and with what; of these only seeds, rows and batch sizes change a result.
+    """What is run, and with what; jobs, workers and device change no result.
 
     Attributes:
+        profile: What stands behind the names of data sets and networks.
+        device: Where full-size networks run.
         seeds: Seeds of every row.
         jobs: Processes.
         workers: Threads in each that prepare batches ahead; with 0 nothing is prepared ahead.
@@ -49,6 +52,8 @@ class RunSettings:
         batch_size: Batch sizes, or None for the table's.
     """
 
+    profile: str = _key(choice("embedded", "paper"), "embedded")
+    device: str = _key(choice("auto", "cpu", "cuda"), "auto")
     seeds: range = _key(SEEDS, range(8))
     jobs: int = field(default_factory=usable_cores, metadata={"kind": whole(1, 1024)})
     workers: int = _key(whole(0, 64), 0)
@@ -119,6 +124,27 @@ class DistillationSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Networks of the paper profile, and what they are shown.
+
+    Attributes:
+        weights: Of the encoder: a published name, a file, or "random:SEED" for a ResNet-50.
+        vgg16: Of the student base of that name: a published name, or a file.
+        resnet50: Of the student base of that name: a published name, or a file.
+        image_size: Side of a view in pixels.
+        resize: Kernel of the resize.
+        precision: Of the networks' arithmetic.
+    """
+
+    weights: str = _key(weights_name(random=True), "simclrv2/finetuned_1pct/r50_1x_sk0")
+    vgg16: str = _key(weights_name(random=False), "torchvision/vgg16")
+    resnet50: str = _key(weights_name(random=False), "torchvision/resnet50-v1")
+    image_size: int = _key(whole(32, 1024), 224)
+    resize: str = _key(choice("legacy", "half_pixel"), "legacy")
+    precision: str = _key(choice("float32", "bfloat16"), "float32")
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
     """How a verdict is found.
 
@@ -136,6 +162,7 @@ class Settings:
     run: RunSettings = field(default_factory=RunSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     distillation: DistillationSettings = field(default_factory=DistillationSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     verdict: VerdictSettings = field(default_factory=VerdictSettings)
 
 
@@ -143,6 +170,7 @@ SECTIONS: dict[str, Any] = {
     "run": RunSettings,
     "probe": ProbeSettings,
     "distillation": DistillationSettings,
+    "network": NetworkSettings,
     "verdict": VerdictSettings,
 }
 
