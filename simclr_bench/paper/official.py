@@ -14,46 +14,78 @@ ARCHIVES = {
 }
 
 
+# Where the paper's encoder and the bases of its students are published. Neither Google's buckets
+# nor the paper state a hash: what this program fetched from there over https, and has pinned since,
+# is the publisher's own.
+ENCODERS = ("https://storage.googleapis.com/simclr-checkpoints/",)
+BASES = ("https://download.pytorch.org/models/",)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Official:
     """What counts as the paper's own.
 
     Attributes:
         archives: Data set -> SHA-256 of its archive.
-        checkpoints: Name -> SHA-256 of its weights. Empty: SimCLR's buckets list no hash, and the
-            paper does not say which checkpoint it used.
+        checkpoints: Name -> SHA-256 of weights that count wherever they came from. Empty: none is
+            published, and the paper does not say which checkpoint it used.
+        encoders: How the address of an official encoder begins.
+        bases: How the address of a student's base begins. The paper names none; these are what its
+            program would load.
     """
 
     archives: Mapping[str, str] = field(default_factory=lambda: ARCHIVES)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    encoders: tuple[str, ...] = ENCODERS
+    bases: tuple[str, ...] = BASES
 
 
 OFFICIAL = Official()
 
+# What weights are that no publisher's address stands for.
+_UNOFFICIAL = {
+    "random": "they are random",
+    "trained": "they were trained here",
+    "file": "they are a file of the user's own",
+    "fetched": "they were not fetched from their publisher",
+}
+
 
 def obstacles(
-    profile: str,
-    data_hash: str | None,
-    weights_hash: str | None,
-    dataset: str,
-    official: Official = OFFICIAL,
+    profile: str, inputs: Mapping[str, str], dataset: str, official: Official = OFFICIAL
 ) -> list[str]:
     """Why a result cannot be compared with the paper's; empty only if data and weights are its own.
 
     Args:
         profile: Name of the profile that the result was obtained in.
-        data_hash: SHA-256 of the data's archive, if one is known.
-        weights_hash: SHA-256 of the encoder's weights, if one is known.
+        inputs: What its job read: "data", "encoder" and a student's "base" are hashes, and with
+            "_origin" behind them what is known of where these came from.
         dataset: Name of the data set.
         official: What counts as the paper's own.
     """
     if profile == "embedded":
         return ["embedded stand-ins, not the paper's data or weights"]
     found = []
-    if data_hash is None or official.archives.get(dataset) != data_hash:
-        found.append(f"the data are not the official archive of {dataset}")
-    if not official.checkpoints:
-        found.append("no hash of the paper's checkpoint is published, so no weights can be its own")
-    elif weights_hash not in official.checkpoints.values():
-        found.append("the weights are not an official checkpoint")
+    if "data" not in inputs or official.archives.get(dataset) != inputs["data"]:
+        found.append(_with(f"the data are not the official archive of {dataset}", inputs, "data"))
+    elif inputs.get("data_origin", "official archive") != "official archive":
+        # The archive's bytes, but not all that is in it was taken in.
+        found.append(_with(f"the data are not those of the archive of {dataset}", inputs, "data"))
+    if not _is_official(inputs, "encoder", official.encoders, official):
+        found.append(_with("the weights are not an official checkpoint", inputs, "encoder"))
+    if "base" in inputs and not _is_official(inputs, "base", official.bases, official):
+        found.append(_with("the student's base has no official weights", inputs, "base"))
     return found
+
+
+def _is_official(
+    inputs: Mapping[str, str], what: str, addresses: tuple[str, ...], official: Official
+) -> bool:
+    pinned = inputs.get(what) in official.checkpoints.values()
+    return pinned or inputs.get(f"{what}_origin", "").startswith(addresses)
+
+
+def _with(reason: str, inputs: Mapping[str, str], what: str) -> str:
+    origin = inputs.get(f"{what}_origin", "")
+    why = _UNOFFICIAL.get(origin, origin)
+    return f"{reason} ({why})" if why else reason

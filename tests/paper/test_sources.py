@@ -108,26 +108,68 @@ def test_archives_are_sha256_and_there_is_one_per_data_set() -> None:
 
 
 def test_embedded_results_are_never_comparable() -> None:
-    assert obstacles("embedded", ARCHIVES["dtd"], "w", "dtd", Official(checkpoints={"r": "w"})) == [
+    inputs = {"data": ARCHIVES["dtd"], "encoder": "w"}
+    assert obstacles("embedded", inputs, "dtd", Official(checkpoints={"r": "w"})) == [
         "embedded stand-ins, not the paper's data or weights"
     ]
 
 
-def test_nothing_is_comparable_while_no_checkpoint_hash_is_published() -> None:
+RIGHT = {"data": ARCHIVES["dtd"], "data_origin": "official archive", "encoder": "w"}
+GOOGLE = "https://storage.googleapis.com/simclr-checkpoints/simclrv2/finetuned_1pct/r50_1x_sk0/m"
+TORCHVISION = "https://download.pytorch.org/models/vgg16-397923af.pth"
+
+
+def test_weights_are_official_by_a_pinned_hash_or_by_their_publishers_address() -> None:
     assert OFFICIAL.checkpoints == {}
-    (reason,) = obstacles("folder", ARCHIVES["dtd"], "w", "dtd")
-    assert reason.startswith("no hash of the paper's checkpoint")
-
-
-def test_only_both_official_hashes_are_comparable() -> None:
-    official = Official(checkpoints={"r50": "w"})
-    right = ARCHIVES["dtd"]
-    assert obstacles("folder", right, "w", "dtd", official) == []
-    assert obstacles("folder", right, "v", "dtd", official) == [
+    assert obstacles("paper", {**RIGHT, "encoder_origin": GOOGLE}, "dtd") == []
+    assert obstacles("folder", RIGHT, "dtd", Official(checkpoints={"r50": "w"})) == []
+    assert obstacles("folder", RIGHT, "dtd", Official(checkpoints={"r50": "v"})) == [
         "the weights are not an official checkpoint"
     ]
-    for wrong in (None, ARCHIVES["food_101"]):
-        assert obstacles("folder", wrong, "w", "dtd", official) == [
+
+
+@pytest.mark.parametrize(
+    ("origin", "why"),
+    [
+        ("random", "they are random"),
+        ("file", "they are a file of the user's own"),
+        ("trained", "they were trained here"),
+        ("fetched", "they were not fetched from their publisher"),
+        (GOOGLE.replace("https", "http"), GOOGLE.replace("https", "http")),
+        (GOOGLE.replace("googleapis.com", "googleapis.com.example.org"), "example.org"),
+        (TORCHVISION, TORCHVISION),  # official, of another network
+    ],
+)
+def test_other_weights_are_not_and_the_reason_says_what_they_are(origin: str, why: str) -> None:
+    (reason,) = obstacles("paper", {**RIGHT, "encoder_origin": origin}, "dtd")
+    assert reason.startswith("the weights are not an official checkpoint (")
+    assert why in reason
+
+
+def test_a_students_base_has_an_address_of_its_own() -> None:
+    official = {**RIGHT, "encoder_origin": GOOGLE, "base": "b", "base_origin": TORCHVISION}
+    assert obstacles("paper", official, "dtd") == []
+    (reason,) = obstacles("paper", {**official, "base_origin": "file"}, "dtd")
+    assert (
+        reason == "the student's base has no official weights (they are a file of the user's own)"
+    )
+    (reason,) = obstacles("paper", {**official, "base_origin": GOOGLE}, "dtd")
+    assert "base" in reason
+
+
+def test_data_are_official_by_the_archives_hash_and_by_what_was_taken_of_it() -> None:
+    weights = {"encoder": "w", "encoder_origin": GOOGLE}
+    for wrong in ({}, {"data": ARCHIVES["food_101"]}):
+        assert obstacles("paper", {**weights, **wrong}, "dtd") == [
             "the data are not the official archive of dtd"
         ]
-    assert len(obstacles("folder", None, None, "mine", official)) == 2
+    folder = {**weights, "data": "c", "data_origin": "folder, its counts differ"}
+    assert obstacles("paper", folder, "dtd") == [
+        "the data are not the official archive of dtd (folder, its counts differ)"
+    ]
+    # An official archive of which corrupt files were left out.
+    some = {**weights, "data": ARCHIVES["dtd"], "data_origin": "unofficial archive"}
+    assert obstacles("paper", some, "dtd") == [
+        "the data are not those of the archive of dtd (unofficial archive)"
+    ]
+    assert len(obstacles("folder", {}, "mine")) == 2

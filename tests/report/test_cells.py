@@ -61,9 +61,27 @@ def test_other_data_or_weights_are_not_comparable() -> None:
     assert found["dtd"]["text"] == "not comparable: the data are not the official archive of dtd"
     assert found["food_101"]["word"] != "not comparable"
     assert found["dtd"]["candidates"] == [] and found["dtd"]["power"] is None
-    # As shipped, no checkpoint is official.
+    # As shipped, no hash is official.
     found = verdicts(invented.document(plan, records, profile))
-    assert all("no hash of the paper's checkpoint" in each["reason"] for each in found.values())
+    assert all("not an official checkpoint" in each["reason"] for each in found.values())
+
+
+def test_what_was_fetched_from_its_publisher_is_judged() -> None:
+    fetched = "https://storage.googleapis.com/simclr-checkpoints/simclrv2/x/model.ckpt-751"
+    plan = official.plan(encoder_origin=fetched, data_origin="official archive")
+    found = verdicts(
+        invented.document(plan, official.records_of(plan), official.PROFILE, margin=official.MARGIN)
+    )
+    assert found == verdicts(official.document())
+    for changed, said in (
+        ({"encoder_origin": "random"}, "(they are random)"),
+        ({"data_origin": "unofficial archive, its counts differ"}, "its counts differ)"),
+    ):
+        given = {"encoder_origin": fetched, "data_origin": "official archive", **changed}
+        plan = official.plan(**given)
+        document = invented.document(plan, official.records_of(plan), official.PROFILE)
+        for verdict in verdicts(document).values():
+            assert verdict["word"] == "not comparable" and said in verdict["reason"]
 
 
 def test_embedded_cells_are_never_comparable() -> None:

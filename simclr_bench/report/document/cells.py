@@ -121,7 +121,5 @@ def _obstacles(measured: Measured, official: Official) -> list[str]:
     """Why the cell is not comparable: its data, its encoder, and the student's base."""
     found: list[str] = []
     for job in measured.jobs:
-        weights = [job.inputs[name] for name in ("encoder", "base") if name in job.inputs]
-        for each in weights:
-            found += obstacles(job.profile, job.inputs.get("data"), each, job.dataset, official)
+        found += obstacles(job.profile, job.inputs, job.dataset, official)
     return list(dict.fromkeys(found))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from simclr_bench.experiments.settings.tree import NetworkSettings
 from simclr_bench.paper.spec import Experiment, Probe
 
 # A row's label, its data set and its batch size say these.
@@ -34,6 +35,23 @@ def set_otherwise(experiment: Experiment, settings: Mapping[str, Any]) -> list[s
     return words
 
 
+def profile_options(profile: str, settings: Mapping[str, Any]) -> list[str]:
+    """Options of `reproduce` for a profile that is not the default, and for its networks.
+
+    Args:
+        profile: Name of the profile.
+        settings: The job's.
+    """
+    network = settings.get("network")
+    if network is None:
+        return []
+    words = ["--profile", profile]
+    for field in fields(NetworkSettings):
+        if field.name in network and network[field.name] != field.default:
+            words += ["--set", f"network.{field.name}={network[field.name]}"]
+    return words
+
+
 def folder_options(settings: Mapping[str, Any]) -> list[str]:
     """Options of `transfer` with which a folder's rows differ from its defaults."""
     words = []
@@ -45,4 +63,6 @@ def folder_options(settings: Mapping[str, Any]) -> list[str]:
         words.append("--single-pass")
     if settings["skip_corrupt"]:
         words.append("--skip-corrupt")
+    if "network" in settings:
+        words += ["--weights", settings["network"]["weights"]]
     return words

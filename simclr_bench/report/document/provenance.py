@@ -32,11 +32,12 @@ THIS_RUN = {
         " machine, shows the repeatability of this run."
     ),
     "folder": (
-        "The paper's protocol on other images and another encoder: neither a reproduction nor a"
+        "The paper's protocol on other images: neither a reproduction nor a"
         " replication of its results. The same command, run again on the same machine, shows the"
         " repeatability of this run."
     ),
 }
+# What a full-size run is, if its cells are comparable.
 OTHERWISE = (
     "A replication: another team, code of its own. It is called so only where data and weights are"
     " the official ones, and cells that are not comparable say why."

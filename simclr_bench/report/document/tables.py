@@ -11,7 +11,7 @@ from simclr_bench.paper.spec import Probe, Table
 from simclr_bench.paper.tables import PROBE, TABLES
 from simclr_bench.report.document import claims
 from simclr_bench.report.document.cells import NOTHING, cell_verdict, paper_cell, read_column
-from simclr_bench.report.document.commands import folder_options, set_otherwise
+from simclr_bench.report.document.commands import folder_options, profile_options, set_otherwise
 from simclr_bench.report.document.curves import curves_of
 from simclr_bench.report.document.measured import JSON, Measured, current, difference
 from simclr_bench.report.document.measures import (
@@ -167,6 +167,7 @@ def _command(table: Table, measured: Measured, run_directory: str) -> str:
     ):
         words += ["--batch-size", str(settings["batch_size"])]
     words += ["--seeds", _seeds(measured.seeds)]
+    words += profile_options(measured.jobs[0].profile, settings)
     words += set_otherwise(experiment, settings)
     if not isinstance(experiment, Probe):
         words += set_otherwise(PROBE, settings["teacher"])
