@@ -1,11 +1,16 @@
 """`transfer`: Table 4's protocol on the user's own images."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from simclr_bench.cli.failures import refuse_failed
 from simclr_bench.cli.output import print_json, print_text
 from simclr_bench.cli.progress import make_progress
+from simclr_bench.errors import UsageError
 from simclr_bench.experiments.settings import VerdictSettings
+
+if TYPE_CHECKING:
+    from simclr_bench.experiments.materials.paper import FullSize
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
             split_seed=options.split_seed,
             single_pass=options.single_pass,
             skip_corrupt=options.skip_corrupt,
+            full_size=_full_size(options),
         ),
         options.out,
         make_progress(),
@@ -35,3 +41,20 @@ def run(options: argparse.Namespace) -> int:
         print_text(TerminalReport(document, details=options.details))
     refuse_failed(plan, records)
     return 0
+
+
+def _full_size(options: argparse.Namespace) -> "FullSize | None":
+    """The full-size encoder that is asked for, if one is."""
+    from simclr_bench.experiments.materials.paper import FullSize
+    from simclr_bench.experiments.settings.tree import KINDS, NetworkSettings
+
+    if options.weights is None:
+        if options.device != "auto":
+            raise UsageError("--device is for --weights: the small encoder runs on the CPU")
+        return None
+    kind = KINDS["network.weights"]
+    try:
+        network = NetworkSettings(weights=kind.check(options.weights))
+    except ValueError as error:
+        raise UsageError(f"--weights must be {kind.allowed}, got {options.weights!r}") from error
+    return FullSize(network=network, device=options.device)

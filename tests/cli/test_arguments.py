@@ -41,6 +41,8 @@ TABLE = ["reproduce", "--table", "4"]
         ([*TABLE, "--jobs", "0"], ["--jobs", "run.jobs", "from 1 to", "'0'"]),
         ([*TABLE, "--workers", "-1"], ["--workers", "run.workers", "'-1'"]),
         ([*TABLE, "--margin", "0.7"], ["--margin", "verdict.margin", "at most 0.5", "'0.7'"]),
+        (["transfer", "--data", "x", "--device", "cpu"], ["--device is for --weights"]),
+        (["transfer", "--data", "x", "--weights", "random:x"], ["--weights must be", "'random:x'"]),
         (["reproduce", "--table", "2", "--batch-size", "8"], ["--set distillation.batch_size"]),
         (["reproduce", "--table", "3", "--batch-size", "8"], ["table 2", "--batch-size"]),
         ([*TABLE, "--batch-size", "64,x"], ["--batch-size", "run.batch_size", "'64,x'"]),

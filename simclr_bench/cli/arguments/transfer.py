@@ -52,6 +52,18 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="leave out files that do not decode, and list them (default: stop at the first)",
     )
+    transfer.add_argument(
+        "--weights",
+        metavar="NAME",
+        help="a full-size encoder at 224 pixels: a name of `weights list`, a .safetensors file, or"
+        " random:SEED (default: the small embedded encoder)",
+    )
+    transfer.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where it runs (default: auto)",
+    )
     add_seeds(transfer)
     add_details(transfer)
     add_out(transfer, "runs/transfer")
