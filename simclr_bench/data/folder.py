@@ -10,7 +10,7 @@ when its pixels are asked for. A file that does not decode stops the run by name
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +153,8 @@ def read_folder(
     _require_every_class(listing, read)
     if "all" in read:
         images, labels = read["all"]
-        train, heldout = _stratified_split(labels, listing, heldout_fraction, split_seed)
+        classes = len(listing.classes)
+        train, heldout = stratified_split(labels, classes, heldout_fraction, split_seed)
         split_words = (
             f"stratified: {heldout_fraction:g} of each class held out, drawn by seed {split_seed}"
         )
@@ -223,14 +224,23 @@ def _is_offered(path: Path) -> bool:
     return not path.name.startswith(".") and path.name.lower() not in NOT_IMAGES
 
 
-def _files(folder: Path) -> list[Path]:
+def files_under(folder: Path) -> list[Path]:
+    """Every file at any depth, sorted, but hidden ones and those that file managers leave.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataError(f"{folder}: the class folder cannot be read; change its mode")
-    files = sorted(
+        raise DataError(f"{folder}: the folder cannot be read; change its mode")
+    return sorted(
         path
         for path in folder.rglob("*")
         if path.is_file() and all(map(_is_offered, [path, *path.relative_to(folder).parents]))
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    files = files_under(folder)
     if not files:
         raise DataError(f"{folder}: the class folder is empty; add images or remove the folder")
     return files
@@ -259,12 +269,23 @@ def _require_every_class(
                 )
 
 
-def _stratified_split(
-    labels: list[int], listing: FolderListing, heldout_fraction: float, seed: int
+def stratified_split(
+    labels: Sequence[int], classes: int, heldout_fraction: float, seed: int
 ) -> tuple[list[int], list[int]]:
+    """Holds out a share of each class, drawn by a seed; one image at least on each side.
+
+    Args:
+        labels: Class of each image. [n]
+        classes: How many there are; each has two images or more.
+        heldout_fraction: The share.
+        seed: Draws it.
+
+    Returns:
+        Positions of the images to train on and of those held out, ascending.
+    """
     train, heldout = [], []
     of_label = np.asarray(labels)
-    for label in range(len(listing.classes)):
+    for label in range(classes):
         members = np.flatnonzero(of_label == label)
         order = members[permutation(len(members), seed=seed, epoch=label, operation="split")]
         held = min(max(round(heldout_fraction * len(order)), 1), len(order) - 1)
