@@ -20,7 +20,7 @@ ALLOWED = {
     "datasets": {"data", "errors", "storage"},
     "networks": set(),
     "weights": {"errors", "networks", "storage"},
-    "training": {"data", "losses", "networks", "errors", "storage"},
+    "training": {"data", "losses", "networks", "errors", "storage", "weights"},
     "experiments": {
         "data",
         "datasets",

@@ -20,13 +20,16 @@ from simclr_bench.errors import Interrupted, SimclrBenchError
 COMMANDS = {
     "reproduce": "simclr_bench.cli.reproduce",
     "transfer": "simclr_bench.cli.transfer",
+    "pretrain": "simclr_bench.cli.training",
+    "finetune": "simclr_bench.cli.training",
+    "distill": "simclr_bench.cli.training",
     "report": "simclr_bench.cli.report",
     "diff": "simclr_bench.cli.diff",
     "verify": "simclr_bench.cli.verify",
+    "data": "simclr_bench.cli.data",
     "weights": "simclr_bench.cli.weights",
     "list": "simclr_bench.cli.catalog",
     "show": "simclr_bench.cli.catalog",
-    "data": "simclr_bench.cli.data",
     "doctor": "simclr_bench.cli.doctor",
 }
 

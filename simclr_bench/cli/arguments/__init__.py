@@ -3,7 +3,14 @@
 import argparse
 
 from simclr_bench import __version__
-from simclr_bench.cli.arguments import data, records, reproduce, transfer, weights
+from simclr_bench.cli.arguments import (
+    data,
+    records,
+    reproduce,
+    training,
+    transfer,
+    weights,
+)
 from simclr_bench.cli.arguments.common import Parser, add_verb
 
 EPILOG = """\
@@ -36,6 +43,7 @@ def build_parser() -> Parser:
 
     reproduce.add(verbs)
     transfer.add(verbs)
+    training.add(verbs)
     records.add(verbs)
     data.add(verbs)
     weights.add(verbs)

@@ -1,0 +1,1 @@
+"""Training of full-size networks on folders of images: SimCLR, fine-tuning, distillation."""
