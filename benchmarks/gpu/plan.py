@@ -105,3 +105,6 @@ PEERS = (
 )
 
 GPU_SUITES = (*ACCURACY, *RACES, *PEERS)
+
+# Images of a batch of a full-size network: features of each, or a step on two views of each.
+TRAINING_BATCHES = (256, 512, 1024, 2048)
