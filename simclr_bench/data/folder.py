@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2.functional import resize
 
+from simclr_bench.data.decode import decode_bytes
 from simclr_bench.data.images import ImageSet
 from simclr_bench.data.randomness import permutation
 from simclr_bench.errors import DataError
@@ -179,23 +179,10 @@ def decode(path: Path) -> Tensor:
         uint8. [3, H, W]
 
     Raises:
-        DataError: The file is empty, truncated, no image, or of an unsupported format.
+        DataError: The file is unreadable, empty, truncated, no image, too large or of an
+            unsupported format.
     """
-    data = _read(path)
-    if not data:
-        raise DataError(f"{path}: the file is empty")
-    try:
-        pixels = decode_image(
-            torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB
-        )
-    except RuntimeError as error:
-        reason = str(error).split("\n")[0].split(". ")[0].rstrip(".")
-        raise DataError(f"{path}: does not decode ({reason})") from error
-    if pixels.ndim != 3:
-        raise DataError(f"{path}: an animation of {len(pixels)} frames, not one image")
-    if pixels.dtype == torch.uint16:
-        pixels = (pixels.to(torch.int32) >> 8).to(torch.uint8)
-    return pixels
+    return decode_bytes(_read(path), str(path))
 
 
 def reduced(pixels: Tensor, shorter_side: int) -> Tensor:
