@@ -62,6 +62,7 @@ WITHOUT_TORCH = (
     "simclr_bench.storage.pins",
     "simclr_bench.datasets.catalog",
     "simclr_bench.datasets.fetch",
+    "simclr_bench.datasets.library",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.weights.tensorflow.convert",
     "simclr_bench.weights.catalog",

@@ -1,0 +1,138 @@
+"""An import is whole, official or not, alone, and has room; or it never was."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from simclr_bench.datasets import build, shards
+from simclr_bench.datasets.catalog import DATASETS
+from simclr_bench.datasets.library import (
+    dataset_directory,
+    open_dataset,
+    read_manifest,
+    verify_dataset,
+)
+from simclr_bench.datasets.manifest import manifest_path
+from simclr_bench.errors import DataError, StoreError
+from tests.datasets.miniature import (
+    write_archive,
+)
+from tests.datasets.taking import PROGRESS, small, take
+
+
+def test_a_directory_is_only_replaced_by_a_whole_one(tmp_path: Path) -> None:
+    first, second = small("tf_flowers"), small("tf_flowers", seed=1)
+    one = take(first.dataset, write_archive(first, tmp_path / "one"))
+    opened = open_dataset("tf_flowers")
+    image = opened.train.images[0]
+    broken = second.changed(second.entries[-1].file, b"no image")
+    with pytest.raises(DataError, match="does not decode"):
+        take(second.dataset, write_archive(broken, tmp_path / "broken"))
+    assert read_manifest("tf_flowers") == one
+    assert len(list(dataset_directory("tf_flowers").glob("data-*"))) == 1
+    two = take(second.dataset, write_archive(second, tmp_path / "two"))
+    assert two.content_sha256 != one.content_sha256
+    assert len(list(dataset_directory("tf_flowers").glob("data-*"))) == 1
+    assert torch.equal(opened.train.images[0], image)  # whoever reads the old one still can
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_counts_that_differ_are_refused_unless_they_are_wanted(tmp_path: Path, name: str) -> None:
+    miniature = small(name, per_class=2)
+    archive = write_archive(miniature, tmp_path)
+    split = next(iter(miniature.dataset.counts))
+    counts = {**miniature.dataset.counts, split: (9, *miniature.dataset.counts[split][1:])}
+    asked = replace(miniature.dataset, counts=counts)
+    got = miniature.dataset.counts[split][0]
+    words = f"{split}: class {asked.classes[0]}: wanted 9 images, got {got}"
+    with pytest.raises(DataError, match=f"{archive}: {words}; .*--unofficial"):
+        take(asked, archive)
+    assert read_manifest(name) is None
+    manifest = take(asked, archive, unofficial=True)
+    assert manifest.deviations == [words] and not manifest.source["official"]
+    assert open_dataset(name).description["source"]["deviations"] == [words]
+
+
+def test_an_archive_is_official_by_its_hash(tmp_path: Path) -> None:
+    miniature = small("dtd")
+    path = write_archive(miniature, tmp_path)
+    archive = replace(
+        miniature.dataset.archives[0],
+        size=path.stat().st_size,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    dataset = replace(miniature.dataset, archives=(archive,))
+    manifest = take(dataset, path, url="https://example.org/dtd")
+    assert manifest.source == {
+        "kind": "archive",
+        "path": str(path),
+        "sha256": archive.sha256,
+        "official": True,
+        "url": "https://example.org/dtd",
+    }
+    assert "path" not in open_dataset("dtd").description["source"]
+    # A byte of padding, which neither tar nor a decoder would miss.
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"has the size of dtd-r1\.0\.1\.tar\.gz but not its bytes"):
+        take(dataset, path)
+    assert not take(dataset, path, unofficial=True).source["official"]
+    assert read_manifest("dtd") is not None
+
+
+def test_one_importer_at_a_time_and_enough_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    miniature = small("tf_flowers")
+    archive = write_archive(miniature, tmp_path)
+    take(miniature.dataset, archive)
+    with (dataset_directory("tf_flowers") / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another process is importing"):
+            take(miniature.dataset, archive)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(DataError, match=r"tf_flowers takes up to 0\.0 GB; set SIMCLR_BENCH_CACHE"):
+        take(miniature.dataset, archive)
+
+
+def test_a_full_disk_leaves_the_old_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    miniature = small("tf_flowers")
+    archive = write_archive(miniature, tmp_path)
+    before = take(miniature.dataset, archive)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards.os, "fsync", full)
+    with pytest.raises(DataError, match="cannot be written"):
+        take(miniature.dataset, archive)
+    monkeypatch.undo()
+    monkeypatch.setenv("SIMCLR_BENCH_CACHE", str(tmp_path / "cache"))
+    assert read_manifest("tf_flowers") == before
+    assert verify_dataset("tf_flowers", PROGRESS) == []
+    assert len(list(dataset_directory("tf_flowers").glob("data-*"))) == 1
+
+
+def test_a_source_that_changes_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    miniature = small("tf_flowers")
+    archive = write_archive(miniature, tmp_path)
+    split = build.hash_split
+
+    def meddle(*arguments: object) -> list[bool]:
+        os.utime(archive, (1, 1))
+        return split(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build, "hash_split", meddle)
+    with pytest.raises(DataError, match="changed while it was read"):
+        take(miniature.dataset, archive)
+    assert not manifest_path("tf_flowers").exists()
