@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from .emulator.build import translated
 from .emulator.machine_code import instructions, read_report
 from .emulator.source import read
 from .emulator.toolchain import compile_cuda
-from .emulator.translate import translate
 from .shipped import SOURCES
 from .test_ring import BUGS
 
@@ -87,11 +87,9 @@ def test_shipped_kernels(source: Path, compute: str) -> None:
     }
     assert problems(source, compute, wanted) == []
     # The emulator knows the PTX of both.
-    compiled = compile_cuda(source, compute=compute)
-    registers = {
-        name: each.registers for name, each in read_report(compiled.report).kernels.items()
-    }
-    assert translate(read(compiled.ptx), registers).count("\nvoid kernel_") == len(registers)
+    kernels = read_report(compile_cuda(source, compute=compute).report).kernels
+    texts = [file.read_text() for file in translated(source, compute=compute)]
+    assert sum(text.count("\nvoid kernel_") for text in texts) == len(kernels)
 
 
 def of(kernel: str, found: list[str]) -> str:

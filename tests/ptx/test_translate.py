@@ -83,6 +83,22 @@ def test_an_unknown_name_stops_the_translation(instruction: str, what: str) -> N
     assert re.match(f"/somewhere/kernel.cu:7: {re.escape(what)}", refusal(instruction))
 
 
+@pytest.mark.parametrize(
+    ("instruction", "what"),
+    [
+        ("add.s64 %rd1, %r1, %rd2;", "a b32 taken as b64"),
+        ("mov.f64 %r1, 0d3FF0000000000000;", "a b32 taken as b64"),
+        ("add.f64 %rd1, %rd2, 0f3F800000;", "a b32 taken as f64"),
+        ("mov.b32 %r1, %p1;", "a pred taken as b32"),
+        ("and.pred %p1, %p2, %r1;", "a b32 taken as pred"),
+        ("setp.eq.s32 %r1, %r2, %r3;", "a b32 taken as pred"),
+        ("@%r1 bra $L__BB0_1;", "a b32 taken as pred"),
+    ],
+)
+def test_a_register_is_taken_as_no_more_than_it_holds(instruction: str, what: str) -> None:
+    assert what in refusal("$L__BB0_1: " + instruction)
+
+
 def test_device_functions_and_global_variables_are_refused() -> None:
     assert ".global .align 4 .b8 table[4]" in refusal(outside=".global .align 4 .b8 table[4];")
     assert ".func" in refusal(outside=".func helper;")
@@ -121,7 +137,7 @@ def test_shared_arrays_lie_side_by_side_and_dynamic_ones_behind_them() -> None:
     """
     body = "mov.u32 %r1, first; mov.u32 %r2, second; mov.u32 %r3, tail;"
     text = translate(read(PTX.format(body=body, outside=outside)), {"kernel": 40})
-    assert re.findall(r"set\(r_r\d, uint32_t\(get<uint32_t>\(uint64_t\{(.*?)\}\)\)\)", text) == [
+    assert re.findall(r"r_r\d = uint32_t\(\((.*?)\)\);", text) == [
         "uint64_t{0u} + 0",
         "uint64_t{16u} + 0",
         "uint64_t{32u} + 0",

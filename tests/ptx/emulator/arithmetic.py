@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .operation import Operation, cpp_type, kind
+from .operation import Operation, cpp_type, kept_as, kind
 from .source import SIZES
 
 _DIRECTIONS = {"rz": "Direction::kZero", "rm": "Direction::kDown", "rp": "Direction::kUp"}
@@ -22,17 +22,29 @@ def _write_float(op: Operation, expression: str, type: str, *, ftz: bool, sat: b
     return op.write(op.operands[0], expression, type)
 
 
+def _call(function: str, values: list[str]) -> str:
+    """C++ for a function of values, or for a symbol between them."""
+    if function in ("+", "-", "*", "/"):
+        return f" {function} ".join(values)
+    return f"{function}({', '.join(values)})"
+
+
+def _integer(op: Operation, function: str, count: int, type: str) -> str:
+    """C++ for a function of integers, or for the low bits of what a symbol says."""
+    wraps = function in ("+", "-", "*")  # in unsigned arithmetic, which overflows as PTX does
+    values = op.values(kept_as(type) if wraps else type, *range(1, count + 1))
+    if function == "*" and SIZES[type] < 4:
+        values.insert(0, "1u")  # they would be multiplied as signed ints
+    return _call("divide" if function == "/" else function, values)
+
+
 def _same_type(function: str, count: int, kinds: str = "fsu") -> Callable[[Operation], str]:
     """`function` of `count` operands of one type; floating point with .ftz, .sat and rounding."""
 
     def translate(op: Operation) -> str:
         type = op.type(kinds)
         if kind(type) != "f":
-            return op.write(
-                op.operands[0],
-                f"{function}({', '.join(op.values(type, *range(1, count + 1)))})",
-                type,
-            )
+            return op.write(op.operands[0], _integer(op, function, count, type), type)
         if SIZES[type] < 4:
             raise op.refuse()
         ftz, sat = op.flag("ftz"), op.flag("sat")
@@ -40,37 +52,42 @@ def _same_type(function: str, count: int, kinds: str = "fsu") -> Callable[[Opera
         name = function
         inputs = _inputs(op, type, count, ftz=ftz)
         if rounding in _DIRECTIONS:
-            towards = {"add": "add_towards", "multiply": "multiply_towards"}.get(function)
+            towards = {"+": "add_towards", "*": "multiply_towards"}.get(function)
             if towards is None or type != "f32":
                 raise op.refuse()
             name = towards
             inputs.insert(0, _DIRECTIONS[rounding])
-        return _write_float(op, f"{name}({', '.join(inputs)})", type, ftz=ftz, sat=sat)
+        return _write_float(op, _call(name, inputs), type, ftz=ftz, sat=sat)
 
     return translate
+
+
+def _product(op: Operation, part: str, type: str) -> tuple[str, str]:
+    """C++ for a part of the product of two integers, and its type."""
+    if part == "lo":
+        return _integer(op, "*", 2, type), type
+    a, b = op.values(type, 1, 2)
+    if part == "hi":
+        return f"multiply_high({a}, {b})", type
+    if SIZES[type] not in (2, 4):
+        raise op.refuse()
+    wide = f"{type[0]}{16 * SIZES[type]}"
+    return f"{cpp_type(wide)}({a}) * {b}", wide
 
 
 def _multiply(op: Operation) -> str:
     part = op.choice("lo", "hi", "wide")
     if not part:
-        return _same_type("multiply", 2)(op)
-    type = op.type("su")
-    a, b = op.values(type, 1, 2)
-    name = {"lo": "multiply", "hi": "multiply_high", "wide": "multiply_wide"}[part]
-    result = f"{type[0]}{16 * SIZES[type]}" if part == "wide" else type
-    return op.write(op.operands[0], f"{name}({a}, {b})", result)
+        return _same_type("*", 2)(op)
+    return op.write(op.operands[0], *_product(op, part, op.type("su")))
 
 
 def _multiply_add(op: Operation) -> str:
     part = op.choice("lo", "hi", "wide")
     if not part:
         return _fma(op)
-    type = op.type("su")
-    a, b = op.values(type, 1, 2)
-    name = {"lo": "multiply", "hi": "multiply_high", "wide": "multiply_wide"}[part]
-    result = f"{type[0]}{16 * SIZES[type]}" if part == "wide" else type
-    c = op.value(op.operands[3], result)
-    return op.write(op.operands[0], f"add<{cpp_type(result)}>({name}({a}, {b}), {c})", result)
+    product, type = _product(op, part, op.type("su"))
+    return op.write(op.operands[0], f"{product} + {op.value(op.operands[3], kept_as(type))}", type)
 
 
 def _fma(op: Operation) -> str:
@@ -79,7 +96,7 @@ def _fma(op: Operation) -> str:
     ftz, sat = op.flag("ftz"), op.flag("sat")
     inputs = ", ".join(_inputs(op, type, 3, ftz=ftz))
     if rounding == "rn":
-        expression = f"std::fma({inputs})"
+        expression = f"__builtin_fma{'f' if type == 'f32' else ''}({inputs})"
     elif type == "f32":
         expression = f"fma_towards({_DIRECTIONS[rounding]}, {inputs})"
     else:
@@ -89,7 +106,7 @@ def _fma(op: Operation) -> str:
 
 def _divide(op: Operation) -> str:
     op.choice("approx", "full")
-    return _same_type("divide", 2)(op)
+    return _same_type("/", 2)(op)
 
 
 def _function(expression: str) -> Callable[[Operation], str]:
@@ -128,11 +145,14 @@ def _not(op: Operation) -> str:
     return op.write(op.operands[0], f"{'!' if type == 'pred' else '~'}{a}", type)
 
 
-def _shift(function: str) -> Callable[[Operation], str]:
+def _shift(function: str, symbol: str) -> Callable[[Operation], str]:
     def translate(op: Operation) -> str:
         type = op.type("bsu")
+        (value,) = op.values(type if symbol == ">>" else kept_as(type), 1)
         by = op.value(op.operands[2], "u32")
-        return op.write(op.operands[0], f"{function}({op.values(type, 1)[0]}, {by})", type)
+        if op.operands[2].isdigit() and int(op.operands[2]) < 8 * SIZES[type]:
+            return op.write(op.operands[0], f"{value} {symbol} {by}", type)
+        return op.write(op.operands[0], f"{function}({value}, {by})", type)
 
     return translate
 
@@ -250,7 +270,7 @@ def _select(op: Operation) -> str:
 
 TABLE: dict[str, Callable[[Operation], str]] = {
     "abs": _same_type("absolute", 1, "fs"),
-    "add": _same_type("add", 2),
+    "add": _same_type("+", 2),
     "and": _bits("&"),
     "bfe": _extract,
     "bfi": _insert,
@@ -278,11 +298,11 @@ TABLE: dict[str, Callable[[Operation], str]] = {
     "selp": _select,
     "setp": _set_predicate,
     "shf": _funnel,
-    "shl": _shift("shift_left"),
-    "shr": _shift("shift_right"),
+    "shl": _shift("shift_left", "<<"),
+    "shr": _shift("shift_right", ">>"),
     "sin": _function("std::sin({})"),
     "sqrt": _function("std::sqrt({})"),
-    "sub": _same_type("subtract", 2),
+    "sub": _same_type("-", 2),
     "tanh": _function("std::tanh({})"),
     "xor": _bits("^"),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .operation import Operation, cpp_type, kind
+from .operation import Operation, cpp_type, kept_as, kind
 from .source import SIZES
 
 _INTEGER_ROUNDINGS = {
@@ -22,7 +22,8 @@ def _move(op: Operation) -> str:
         return _unpack(op, type)
     if value.startswith("{"):
         return _pack(op, type)
-    return op.write(to, op.value(value, type), type)
+    as_bits = type if kind(type) == "s" else kept_as(type)
+    return op.write(to, op.value(value, as_bits), as_bits)
 
 
 def _unpack(op: Operation, type: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .operation import Address, Operation, cpp_type
+from .operation import Address, Operation, cpp_type, kept_as
 from .source import SIZES
 
 # Caching and ordering, which change nothing here: a thread's accesses happen in its order, at once.
@@ -51,20 +51,22 @@ def _load(op: Operation) -> str:
         loads = [f"parameter<{cpp}>({address.base} + {offset})" for offset in offsets]
         return " ".join(op.write(*each, type) for each in zip(to, loads, strict=True))
     where = memory(op, op.operands[1], space, count * SIZES[type])
+    # volatile: one access each, which the compiler neither moves nor drops.
+    read_as = type if type[0] == "s" else kept_as(type)
+    word = f"const volatile {cpp_type(read_as)}*"
     if count == 1:
-        return op.write(to[0], f"load<{cpp}>({where}).values[0]", type)
-    writes = [
-        op.write(each, f"loaded.values[{i}]", type) for i, each in enumerate(to) if each != "_"
-    ]
-    return f"const auto loaded = load<{cpp}, {count}>({where}); {' '.join(writes)}"
+        return op.write(to[0], f"*reinterpret_cast<{word}>({where})", read_as)
+    writes = [op.write(each, f"from[{i}]", read_as) for i, each in enumerate(to)]
+    return f"const auto from = reinterpret_cast<{word}>({where}); {' '.join(writes)}"
 
 
 def _store(op: Operation) -> str:
     type, space, values = _access(op, op.operands[1])
     where = memory(op, op.operands[0], space, len(values) * SIZES[type])
-    elements = ", ".join(op.value(each, type) for each in values)
-    store = f"store<{cpp_type(type)}, {len(values)}>(to, {{{{{elements}}}}});"
-    return _written(op, where, space, len(values) * SIZES[type], store)
+    word = f"volatile {cpp_type(kept_as(type))}*"
+    stores = [f"words[{i}] = {op.value(each, kept_as(type))};" for i, each in enumerate(values)]
+    statement = f"const auto words = reinterpret_cast<{word}>(to); {' '.join(stores)}"
+    return _written(op, where, space, len(values) * SIZES[type], statement)
 
 
 def _written(op: Operation, where: str, space: str, size: int, statement: str) -> str:

@@ -40,6 +40,18 @@ def cpp_type(type: str) -> str:
     return f"{'int' if type[0] == 's' else 'uint'}{8 * SIZES[type]}_t"
 
 
+def kept_as(type: str) -> str:
+    """What a register of a type is kept as: bits, or a predicate."""
+    return type if type == "pred" else f"b{8 * SIZES[type]}"
+
+
+def _literal(number: int, type: str) -> str:
+    """C++ for the low bits of a number."""
+    size = SIZES[type]
+    text = f"{number % 2 ** (8 * size)}u{'l' if size == 8 else ''}"
+    return text if size >= 4 else f"{cpp_type(type)}({text})"
+
+
 def kind(type: str) -> str:
     """The letter that types of one sort begin with: b, f, p, s or u."""
     return "f" if type == "bf16" else type[0]
@@ -113,24 +125,47 @@ class Operation:
 
     def value(self, operand: str, type: str) -> str:
         """C++ for an operand, read as a type."""
-        cpp = cpp_type(type)
         if operand.startswith("!"):
             return f"!{self.value(operand[1:], type)}"
         if register := self._register(operand):
-            return f"get<{cpp}>({register.variable})"
+            return self._read(register.variable, register.type, type)
         if operand.startswith("%"):
-            return f"static_cast<{cpp}>({self._special(operand)})"
-        if match := re.fullmatch(r"0[fF]([0-9a-fA-F]{8})", operand):
-            return f"get<{cpp}>(uint32_t{{0x{match[1]}u}})"
-        if match := re.fullmatch(r"0[dD]([0-9a-fA-F]{16})", operand):
-            return f"get<{cpp}>(uint64_t{{0x{match[1]}u}})"
+            return f"{cpp_type(type)}({self._special(operand)})"
+        if match := re.fullmatch(r"0[fF]([0-9a-fA-F]{8})|0[dD]([0-9a-fA-F]{16})", operand):
+            bits = "b32" if match[1] else "b64"
+            return self._read(_literal(int(operand[2:], 16), bits), bits, type)
         if match := re.fullmatch(r"(-?)(0[xX][0-9a-fA-F]+|\d+)U?", operand):
             number = int(match[1] + match[2], 0)
             if type == "pred":
                 return "true" if number else "false"
-            return f"get<{cpp}>(uint64_t{{{number % 2**64}u}})"
+            bits = kept_as(type)
+            return self._read(_literal(number, bits), bits, type)
         address = self._sum(operand)
-        return f"get<{cpp}>(uint64_t{{{address.base} + {address.offset}}})"
+        return self._read(f"({address.base} + {address.offset})", "b64", type)
+
+    def _read(self, bits: str, of: str, type: str) -> str:
+        """C++ for the low bits of a register or number of a type, read as another type.
+
+        Plain C++, no function: that is most of what there is to compile.
+        """
+        self._check_fit(of, type)
+        if type == "pred":
+            return bits
+        if SIZES[of] > SIZES[type]:
+            bits = f"{cpp_type(kept_as(type))}({bits})"
+        if type in ("f16", "bf16"):
+            return f"{cpp_type(type)}{{{bits}}}"
+        if kind(type) == "f":
+            return f"__builtin_bit_cast({cpp_type(type)}, {bits})"
+        return f"{cpp_type(type)}({bits})" if kind(type) == "s" else bits
+
+    def _check_fit(self, register: str, type: str) -> None:
+        """A predicate is only ever a predicate; and no register is too narrow."""
+        fits = register == type
+        if "pred" not in (register, type):
+            fits = SIZES[register] >= SIZES[type]
+        if not fits:
+            raise self.refuse(f"a {register} taken as {type}")
 
     def values(self, type: str, *numbers: int) -> list[str]:
         """C++ for several operands, by their numbers."""
@@ -157,7 +192,16 @@ class Operation:
         register = self._register(operand)
         if register is None:
             raise self.refuse()
-        return f"set({register.variable}, {cpp_type(type)}({expression}));"
+        self._check_fit(register.type, type)
+        if type in ("f16", "bf16"):
+            value = f"{cpp_type(type)}({expression}).bits"
+        elif kind(type) == "f":
+            value = f"__builtin_bit_cast({cpp_type(kept_as(type))}, {cpp_type(type)}({expression}))"
+        elif type != "pred" and SIZES[type] < SIZES[register.type]:
+            value = f"{cpp_type(type)}({expression})"
+        else:
+            value = expression
+        return f"{register.variable} = {value};"
 
     def predicate(self, operand: str) -> str:
         """C++ for a predicate, negated or not."""

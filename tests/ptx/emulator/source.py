@@ -1,7 +1,8 @@
 """PTX text, as nvcc writes it, to kernels made of instructions. Knows no instruction by name."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 # Bytes of each type, without its dot.
@@ -33,6 +34,10 @@ class Register:
     type: str
 
 
+# What a scope and those around it have declared, by its name in the PTX; labels as their C++ name.
+Names = ChainMap[str, Register | str]
+
+
 @dataclass(frozen=True)
 class Array:
     """A variable of the shared or local space, in bytes."""
@@ -58,7 +63,7 @@ class Instruction:
     opcode: str
     operands: tuple[str, ...]
     location: Location
-    names: Mapping[str, Register | str]
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class _Scope:
 
 def split(text: str) -> list[str]:
     """Splits at the commas outside of brackets."""
+    if not any(bracket in text for bracket in "[{("):
+        return [part.strip() for part in text.split(",")] if text else []
     parts, depth, start = [], 0, 0
     for i, char in enumerate(text):
         depth += (char in "[{(") - (char in "]})")
@@ -174,10 +181,10 @@ class _Flattener:
         self.locations = locations
         self.scopes = 0
 
-    def flatten(self, scope: _Scope, outer: Mapping[str, Register | str]) -> None:
+    def flatten(self, scope: _Scope, outer: Names) -> None:
         suffix = f"_{self.scopes}" if self.scopes else ""
         self.scopes += 1
-        names = dict(outer)
+        names = outer.new_child()
         for item in scope.items:
             if isinstance(item, str):
                 names.update(_declared(item, suffix))
@@ -187,7 +194,7 @@ class _Flattener:
             else:
                 self._read(item, names)
 
-    def _read(self, item: str, names: Mapping[str, Register | str]) -> None:
+    def _read(self, item: str, names: Names) -> None:
         if item.endswith(":"):
             self.kernel.body.append(Label(str(names[item[:-1]])))
         elif item.startswith(".loc "):
@@ -199,7 +206,7 @@ class _Flattener:
         elif not item.startswith((".reg", ".pragma")):
             self.kernel.body.append(self._instruction(item, names))
 
-    def _instruction(self, item: str, names: Mapping[str, Register | str]) -> Instruction:
+    def _instruction(self, item: str, names: Names) -> Instruction:
         match = re.match(rf"(?:@(!?{_NAME})\s+)?([\w.:]+)\s*(.*)$", item)
         location = self.locations.current
         if match is None:
@@ -249,7 +256,7 @@ def read(text: str) -> Module:
             threads *= int(number)
         blocks = re.search(r"\.minnctapersm\s+(\d+)", entry[3])
         kernel = Kernel(entry[1], parameters, threads, int(blocks[1]) if blocks else 0)
-        _Flattener(kernel, _Locations(files)).flatten(scope, {})
+        _Flattener(kernel, _Locations(files)).flatten(scope, ChainMap())
         module.kernels.append(kernel)
     outside.append(text[at:])
     for declaration in " ".join(outside).split(";"):

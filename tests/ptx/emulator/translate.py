@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 
 from . import arithmetic, asynchronous, control, conversion, memory, tensor, warpgroup
-from .operation import Operation, cpp_type
-from .source import SIZES, Array, Instruction, Kernel, Label, Module, Register
+from .operation import Operation, cpp_type, kept_as
+from .source import Array, Instruction, Kernel, Label, Module, Register
 
 _TABLE: dict[str, Callable[[Operation], str]] = {
     **arithmetic.TABLE,
@@ -64,7 +64,7 @@ class _Translator:
                 body.append(f"#line {max(1, item.location.line)} {place}\n{statement}")
         # Jumps must not pass initialisers: declarations come first, without any.
         declarations = [
-            f"{cpp_type(_unsigned(r.type))} {r.variable};"
+            f"{cpp_type(kept_as(r.type))} {r.variable};"
             for r in sorted(registers, key=lambda r: r.variable)
         ]
         for i, array in enumerate(kernel.local):
@@ -117,11 +117,6 @@ class _Translator:
                 place(array)
                 static = end  # the gap that the alignment leaves
         return symbols, static
-
-
-def _unsigned(type: str) -> str:
-    """What a register of a type is kept as."""
-    return type if type == "pred" else f"b{8 * SIZES[type]}"
 
 
 def translate(module: Module, registers: Mapping[str, int]) -> str:

@@ -27,53 +27,24 @@ inline value_t add(value_t a, value_t b) {
 }
 
 template <typename value_t>
-inline value_t subtract(value_t a, value_t b) {
-  if constexpr (std::is_integral_v<value_t>) {
-    return static_cast<value_t>(static_cast<unsigned_of<value_t>>(a) -
-                                static_cast<unsigned_of<value_t>>(b));
-  } else {
-    return a - b;
-  }
-}
-
-// The product in twice the width of its factors, of 16 and 32 bits.
-template <typename value_t>
-inline auto multiply_wide(value_t a, value_t b) {
-  static_assert(sizeof(value_t) == 2 || sizeof(value_t) == 4);
-  using wide_t =
-      std::conditional_t<sizeof(value_t) == 2,
-                         std::conditional_t<std::is_signed_v<value_t>, int32_t, uint32_t>,
-                         std::conditional_t<std::is_signed_v<value_t>, int64_t, uint64_t>>;
-  return static_cast<wide_t>(static_cast<wide_t>(a) * static_cast<wide_t>(b));
-}
-
-template <typename value_t>
-inline value_t multiply(value_t a, value_t b) {
-  if constexpr (std::is_integral_v<value_t>) {
-    // 64 bits: the product of two 16-bit numbers would be computed as a signed int.
-    return static_cast<value_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-  } else {
-    return a * b;
-  }
-}
-
-template <typename value_t>
 inline value_t multiply_high(value_t a, value_t b) {
   using wide_t = std::conditional_t<std::is_signed_v<value_t>, __int128, unsigned __int128>;
   return static_cast<value_t>((static_cast<wide_t>(a) * static_cast<wide_t>(b)) >>
                               (8 * sizeof(value_t)));
 }
 
+// 0 - a, for integers
+template <typename value_t>
+inline value_t opposite(value_t a) {
+  return static_cast<value_t>(unsigned_of<value_t>(0) - static_cast<unsigned_of<value_t>>(a));
+}
+
 // By zero: all bits set, and the dividend as the remainder. The manual leaves that open.
 template <typename value_t>
 inline value_t divide(value_t a, value_t b) {
-  if constexpr (std::is_integral_v<value_t>) {
-    if (b == 0) return static_cast<value_t>(-1);
-    if (std::is_signed_v<value_t> && b == static_cast<value_t>(-1)) return subtract<value_t>(0, a);
-    return static_cast<value_t>(a / b);
-  } else {
-    return a / b;
-  }
+  if (b == 0) return static_cast<value_t>(-1);
+  if (std::is_signed_v<value_t> && b == static_cast<value_t>(-1)) return opposite(a);
+  return static_cast<value_t>(a / b);
 }
 
 template <typename value_t>
@@ -86,7 +57,7 @@ inline value_t remainder(value_t a, value_t b) {
 template <typename value_t>
 inline value_t absolute(value_t a) {
   if constexpr (std::is_integral_v<value_t>) {
-    return a < 0 ? subtract<value_t>(0, a) : a;
+    return a < 0 ? opposite(a) : a;
   } else {
     return std::fabs(a);
   }
@@ -95,7 +66,7 @@ inline value_t absolute(value_t a) {
 template <typename value_t>
 inline value_t negate(value_t a) {
   if constexpr (std::is_integral_v<value_t>) {
-    return subtract<value_t>(0, a);
+    return opposite(a);
   } else {
     return -a;
   }

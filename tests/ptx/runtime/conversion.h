@@ -37,7 +37,7 @@ inline float float_of(Bfloat16 a) { return bits_as<float>(static_cast<uint32_t>(
 inline float float_of(Half a) {
   const uint32_t exponent = a.bits >> 10 & 0x1f;
   const uint32_t fraction = a.bits & 0x3ff;
-  float size = std::ldexp(static_cast<float>(fraction), -24);
+  float size = static_cast<float>(fraction) * 0x1p-24f;
   if (exponent == 0x1f) {
     size = bits_as<float>(0x7f800000 | fraction << 13);
   } else if (exponent > 0) {

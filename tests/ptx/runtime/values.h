@@ -1,13 +1,13 @@
-// Registers and the bits in them: how an operand is read as a type and a result written back.
+// Values and the bits in them.
 //
 // A register is an unsigned integer of its declared width, or bool for a predicate, as in PTX: what
-// the bits mean is up to each instruction.
+// the bits mean is up to each instruction. The translator (operation.py) writes out how an operand
+// is read as a type and a result written back.
 
 #pragma once
 
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 namespace ptx {
 
@@ -47,33 +47,5 @@ struct UnsignedOf<8> {
 };
 template <typename value_t>
 using unsigned_of = typename UnsignedOf<sizeof(value_t)>::type;
-
-// The low bits of a register as a value: registers may be wider than the type of an operand.
-template <typename value_t, typename register_t>
-inline value_t get(register_t reg) {
-  if constexpr (std::is_same_v<value_t, bool> || std::is_same_v<register_t, bool>) {
-    static_assert(std::is_same_v<value_t, register_t>, "a predicate is only ever a predicate");
-    return reg;
-  } else {
-    static_assert(sizeof(register_t) >= sizeof(value_t));
-    return bits_as<value_t>(static_cast<unsigned_of<value_t>>(reg));
-  }
-}
-
-// Writes a value; one that is narrower than the register is extended as its type says.
-template <typename register_t, typename value_t>
-inline void set(register_t& reg, value_t value) {
-  if constexpr (std::is_same_v<value_t, bool> || std::is_same_v<register_t, bool>) {
-    static_assert(std::is_same_v<value_t, register_t>, "a predicate is only ever a predicate");
-    reg = value;
-  } else {
-    static_assert(sizeof(register_t) >= sizeof(value_t));
-    if constexpr (std::is_integral_v<value_t>) {
-      reg = static_cast<register_t>(value);
-    } else {
-      reg = bits_as<unsigned_of<value_t>>(value);
-    }
-  }
-}
 
 }  // namespace ptx
