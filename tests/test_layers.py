@@ -63,6 +63,8 @@ WITHOUT_TORCH = (
     "simclr_bench.datasets.catalog",
     "simclr_bench.datasets.fetch",
     "simclr_bench.datasets.library",
+    "simclr_bench.datasets.shards",
+    "simclr_bench.datasets.verifying",
     "simclr_bench.training.encoder_cache",
     "simclr_bench.weights.tensorflow.convert",
     "simclr_bench.weights.catalog",

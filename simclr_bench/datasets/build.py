@@ -87,8 +87,7 @@ def build(
         progress: Told how it goes.
 
     Raises:
-        DataError: An image does not decode, two have one name, a class is left without images, or
-            the disk refuses.
+        DataError: An image does not decode, two have one name, or the disk refuses.
     """
     rows: list[_Row] = []
     dropped: list[dict[str, str]] = []
@@ -140,7 +139,7 @@ def build(
     heldout, words = _split(dataset, rows)
     order = sorted(range(len(rows)), key=lambda at: heldout[at])  # stable: by id within each part
     rows, heldout = [rows[at] for at in order], [heldout[at] for at in order]
-    counts = _counts(dataset, source, rows, heldout) | unused
+    counts = _counts(dataset, rows, heldout) | unused
     return Built(
         counts=counts,
         dropped=sorted(dropped, key=lambda each: each["file"]),
@@ -208,17 +207,10 @@ def _split(dataset: Dataset, rows: list[_Row]) -> tuple[list[bool], str]:
     return heldout, split_words(dataset.heldout_fraction)
 
 
-def _counts(
-    dataset: Dataset, source: Path, rows: list[_Row], heldout: list[bool]
-) -> dict[str, list[int]]:
+def _counts(dataset: Dataset, rows: list[_Row], heldout: list[bool]) -> dict[str, list[int]]:
     counts = {part: [0] * len(dataset.classes) for part in ("train", "heldout")}
     for row, held in zip(rows, heldout, strict=True):
         counts["heldout" if held else "train"][row.label] += 1
-    for part, of_class in counts.items():
-        for name, images in zip(dataset.classes, of_class, strict=True):
-            if not images:
-                what = "hold out" if part == "heldout" else "train on"
-                raise DataError(f"{source}: class {name} has no image to {what}")
     return counts
 
 

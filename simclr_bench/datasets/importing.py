@@ -24,7 +24,7 @@ from simclr_bench.storage.progress import Progress
 if TYPE_CHECKING:
     from simclr_bench.datasets.contents import Contents
 
-# Differences that an error spells out.
+# Differences that an error spells out, and classes that one names.
 SHOWN = 3
 
 
@@ -89,6 +89,9 @@ def import_dataset(
                     f" {dataset.dropped:,}"
                 )
                 _refuse_unless(unofficial, path, deviations)
+            lacking = _lacking(dataset, path, built.counts)
+            _refuse_unless(unofficial, path, lacking)
+            deviations += lacking
             if _state(path) != before:
                 raise DataError(f"{path}: changed while it was read; import it again")
             manifest = Manifest(
@@ -134,6 +137,23 @@ def _deviations(dataset: Dataset, contents: "Contents") -> list[str]:
             for name, want, got in zip(dataset.classes, wanted, of_class, strict=True)
             if want != got
         ]
+    return found
+
+
+def _lacking(dataset: Dataset, path: Path, counts: dict[str, list[int]]) -> list[str]:
+    """In which part which classes have no image.
+
+    Raises:
+        DataError: A part has none at all: there is nothing to train on, or to score.
+    """
+    found = []
+    for part in ("train", "heldout"):
+        empty = [name for name, n in zip(dataset.classes, counts[part], strict=True) if not n]
+        if len(empty) == len(dataset.classes):
+            raise DataError(f"{path}: no class has an image for {part}")
+        if empty:
+            more = f" and {len(empty) - SHOWN} more classes" if len(empty) > SHOWN else ""
+            found.append(f"{part}: no image of {', '.join(empty[:SHOWN])}{more}")
     return found
 
 

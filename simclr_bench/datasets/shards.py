@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from simclr_bench.errors import DataError
 from simclr_bench.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARD_BYTES = 256 << 20
 
@@ -150,7 +151,7 @@ def write_index(directory: Path, index: Index) -> dict[str, Any]:
     return {"file": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-class ShardImages(Sequence[Tensor]):
+class ShardImages(Sequence["Tensor"]):
     """Images that are read from shards when they are asked for. It can be sent to processes."""
 
     def __init__(self, shards: Sequence[Path], index: Index, rows: NDArray[np.int64]) -> None:
@@ -161,10 +162,10 @@ class ShardImages(Sequence[Tensor]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, at: int) -> Tensor: ...
+    def __getitem__(self, at: int) -> "Tensor": ...
     @overload
-    def __getitem__(self, at: slice) -> Sequence[Tensor]: ...
-    def __getitem__(self, at: int | slice) -> Tensor | Sequence[Tensor]:
+    def __getitem__(self, at: slice) -> Sequence["Tensor"]: ...
+    def __getitem__(self, at: int | slice) -> "Tensor | Sequence[Tensor]":
         """Reads an image, or names some of them without reading any.
 
         Returns:
@@ -175,6 +176,8 @@ class ShardImages(Sequence[Tensor]):
         """
         if isinstance(at, slice):
             return ShardImages(self._shards, self._index, self._rows[at])
+        import torch  # not above: verifying a set needs none
+
         return torch.from_numpy(self._read(int(self._rows[at])))
 
     def _read(self, row: int) -> NDArray[np.uint8]:

@@ -89,6 +89,7 @@ def make_miniature(
     *,
     per_class: int = 3,
     classes: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
     sides: tuple[int, int] = (16, 40),
     seed: int = 0,
 ) -> Miniature:
@@ -98,12 +99,14 @@ def make_miniature(
         name: As in the catalog.
         per_class: Images of each class in each split.
         classes: Names of the classes, in label order; all of the set's unless given.
+        only: Names of the classes that have images; all of them unless given.
         sides: Shortest and longest side of an image; CIFAR-100's have 32.
         seed: Of sizes and pixels.
     """
     official = DATASETS[name]
     dataset = replace(official, classes=tuple(classes or official.classes))
-    draw = _Draw(seed, sides)
+    filled = tuple(dataset.classes.index(each) for each in only or dataset.classes)
+    draw = _Draw(seed, sides, filled)
     make = {
         "cats_vs_dogs": _cats_vs_dogs,
         "tf_flowers": _tf_flowers,
@@ -274,6 +277,11 @@ def example(features: Mapping[str, bytes | int]) -> bytes:
 class _Draw:
     seed: int
     sides: tuple[int, int]
+    filled: tuple[int, ...]  # labels of the classes that have images
+
+    def counts(self, dataset: Dataset, per_class: int) -> tuple[int, ...]:
+        """Images of each class."""
+        return tuple(per_class * (label in self.filled) for label in range(len(dataset.classes)))
 
     def jpeg(self, number: int) -> bytes:
         draw = np.random.default_rng((self.seed, number))
@@ -304,7 +312,8 @@ def _cats_vs_dogs(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
 
 def _tf_flowers(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     entries = []
-    for label, name in enumerate(dataset.classes):
+    for label in draw.filled:
+        name = dataset.classes[label]
         for number in range(per_class):
             file = f"{name}/{100080576 + 97 * number + label}_f52e8ee070_n.jpg"
             data = draw.jpeg(1000 * label + number)
@@ -312,7 +321,7 @@ def _tf_flowers(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
                 Entry(id=file, label=label, split="all", file=f"flower_photos/{file}", data=data)
             )
     return Miniature(
-        dataset=replace(dataset, counts={"all": (per_class,) * len(dataset.classes)}),
+        dataset=replace(dataset, counts={"all": draw.counts(dataset, per_class)}),
         entries=entries,
         others={"flower_photos/LICENSE.txt": b"All images are CC BY 2.0\n"},
         root="flower_photos",
@@ -322,7 +331,8 @@ def _tf_flowers(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
 def _dtd(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     splits = {"train": "train", "validation": "val", "test": "test"}
     entries = []
-    for label, name in enumerate(dataset.classes):
+    for label in draw.filled:
+        name = dataset.classes[label]
         for number in range(3 * per_class):
             image = f"{name}/{name}_{number + 2:04}.jpg"
             split = tuple(splits)[number % 3]
@@ -341,7 +351,7 @@ def _dtd(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     others["dtd/labels/labels_joint_anno.txt"] = joint.encode()
     return Miniature(
         dataset=replace(
-            dataset, counts={split: (per_class,) * len(dataset.classes) for split in splits}
+            dataset, counts={split: draw.counts(dataset, per_class) for split in splits}
         ),
         entries=entries,
         others=others,
@@ -352,7 +362,7 @@ def _dtd(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
 def _cifar_100(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     entries, others = [], {}
     for split in ("train", "test"):
-        labels = [label for label in range(len(dataset.classes)) for _ in range(per_class)]
+        labels = [label for label in draw.filled for _ in range(per_class)]
         random.Random(f"{draw.seed} {split}").shuffle(labels)
         records = b""
         for number, label in enumerate(labels):
@@ -374,7 +384,7 @@ def _cifar_100(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     return Miniature(
         dataset=replace(
             dataset,
-            counts={split: (per_class,) * len(dataset.classes) for split in ("train", "test")},
+            counts={split: draw.counts(dataset, per_class) for split in ("train", "test")},
         ),
         entries=entries,
         others=others,
@@ -384,7 +394,8 @@ def _cifar_100(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
 
 def _food_101(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     entries = []
-    for label, name in enumerate(dataset.classes):
+    for label in draw.filled:
+        name = dataset.classes[label]
         for number in range(2 * per_class):
             image = f"{name}/{1005649 + 31 * number + label}"
             split = "train" if number % 2 else "test"
@@ -409,7 +420,7 @@ def _food_101(dataset: Dataset, per_class: int, draw: _Draw) -> Miniature:
     return Miniature(
         dataset=replace(
             dataset,
-            counts={split: (per_class,) * len(dataset.classes) for split in ("train", "test")},
+            counts={split: draw.counts(dataset, per_class) for split in ("train", "test")},
         ),
         entries=entries,
         others=others,

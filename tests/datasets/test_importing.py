@@ -20,9 +20,7 @@ from simclr_bench.datasets.library import (
 )
 from simclr_bench.datasets.manifest import manifest_path
 from simclr_bench.errors import DataError, StoreError
-from tests.datasets.miniature import (
-    write_archive,
-)
+from tests.datasets.miniature import make_miniature, write_archive
 from tests.datasets.taking import PROGRESS, small, take
 
 
@@ -136,3 +134,23 @@ def test_a_source_that_changes_meanwhile_is_refused(
     with pytest.raises(DataError, match="changed while it was read"):
         take(miniature.dataset, archive)
     assert not manifest_path("tf_flowers").exists()
+
+
+def test_classes_without_images_are_taken_if_that_is_wanted(tmp_path: Path) -> None:
+    miniature = make_miniature("dtd", per_class=1, only=("banded", "zigzagged"))
+    archive = write_archive(miniature, tmp_path)
+    words = "train: no image of blotchy, braided, bubbly and 42 more classes"
+    with pytest.raises(DataError, match=f"{archive}: {words}; heldout: no image .*--unofficial"):
+        take(miniature.dataset, archive)
+    assert read_manifest("dtd") is None
+    manifest = take(miniature.dataset, archive, unofficial=True)
+    assert manifest.deviations == [words, words.replace("train", "heldout")]
+    assert manifest.classes == DATASETS["dtd"].classes
+    assert manifest.counts["train"] == [1, *[0] * 45, 1]
+    assert open_dataset("dtd").train.labels.tolist() == [0, 46]
+    assert verify_dataset("dtd", PROGRESS) == []
+
+    untested = write_archive(miniature.changed("dtd/labels/test1.txt", b""), tmp_path / "untested")
+    with pytest.raises(DataError, match="no class has an image for heldout"):
+        take(miniature.dataset, untested, unofficial=True)
+    assert read_manifest("dtd") == manifest
