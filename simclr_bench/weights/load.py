@@ -18,7 +18,6 @@ from typing import Literal, TypeVar
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs, make_layers
 
 from simclr_bench.errors import DataError
 from simclr_bench.networks.projection import ProjectionHead
@@ -86,6 +85,9 @@ class Vgg16Features(nn.Module):
     """VGG16 without its dense layers: images to the mean of the last pool."""
 
     def __init__(self) -> None:
+        # Not above: it takes as long to import as torch, and ResNets need none of it.
+        from torchvision.models.vgg import cfgs, make_layers
+
         super().__init__()
         self.features = make_layers(cfgs["D"])
 
