@@ -36,7 +36,8 @@ from simclr_bench.results.store import RunDirectory
 from simclr_bench.storage.files import sha256_of
 
 if TYPE_CHECKING:
-    from simclr_bench.experiments.execution.features import Bench, LoadedData
+    from simclr_bench.experiments.execution.features import Bench
+    from simclr_bench.experiments.execution.inputs import LoadedData
 
 # Twice the encoder's input: a crop of a quarter of the area is still not enlarged.
 LARGER = 2
@@ -193,7 +194,7 @@ def _embedded_bench(data: "LoadedData", progress: Progress) -> "Bench":
 def _read(
     listing: FolderListing, options: FolderOptions, shorter_side: int, progress: Progress
 ) -> "LoadedData":
-    from simclr_bench.experiments.execution.features import LoadedData
+    from simclr_bench.experiments.execution.inputs import LoadedData
 
     with progress.stage(f"reading {options.directory}", listing.file_count) as stage:
         images = read_folder(

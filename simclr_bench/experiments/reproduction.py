@@ -81,10 +81,10 @@ def reproduce(
     demand(materials, plan.jobs)  # before a directory is made
     store = RunDirectory(out)
     with store.held():
-        write_plan(out, plan, margin)
         left = unfinished(plan, out)
         if left:
             materials.make(left, progress)
+        write_plan(out, plan, margin)  # now: what is refused does not make older records stale
         records = run_jobs(
             plan.jobs,
             store,

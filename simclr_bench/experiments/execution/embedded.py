@@ -3,7 +3,8 @@
 from functools import cache
 
 from simclr_bench.data.embedded import load
-from simclr_bench.experiments.execution.features import Bench, LoadedData, Networks
+from simclr_bench.experiments.execution.features import Bench
+from simclr_bench.experiments.execution.inputs import LoadedData, Networks
 from simclr_bench.experiments.materials.bases import EmbeddedBase
 from simclr_bench.experiments.materials.encoders import EmbeddedEncoder
 from simclr_bench.experiments.progress import Progress

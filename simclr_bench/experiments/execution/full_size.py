@@ -10,7 +10,8 @@ from simclr_bench.data.augment import center_view
 from simclr_bench.data.randomness import permutation
 from simclr_bench.datasets.library import open_dataset
 from simclr_bench.experiments.execution.extraction import Extractor, Viewing
-from simclr_bench.experiments.execution.features import Bench, LoadedData, Networks
+from simclr_bench.experiments.execution.features import Bench
+from simclr_bench.experiments.execution.inputs import LoadedData, Networks
 from simclr_bench.experiments.execution.stream import pick
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.networks.shapes import ResNetShape

@@ -29,7 +29,8 @@ from simclr_bench.experiments.settings.tree import NetworkSettings
 from simclr_bench.results.environment import describe_environment
 
 if TYPE_CHECKING:
-    from simclr_bench.experiments.execution.features import Bench, LoadedData
+    from simclr_bench.experiments.execution.features import Bench
+    from simclr_bench.experiments.execution.inputs import LoadedData
 
 BASES = ("vgg16", "resnet50")
 

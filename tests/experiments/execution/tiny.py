@@ -7,7 +7,8 @@ import torch
 
 from simclr_bench.data.augment import center_view
 from simclr_bench.data.images import ImageSet
-from simclr_bench.experiments.execution.features import Bench, LoadedData, Networks
+from simclr_bench.experiments.execution.features import Bench
+from simclr_bench.experiments.execution.inputs import LoadedData, Networks
 from simclr_bench.experiments.planning.jobs import Job
 from simclr_bench.networks.small_residual import (
     IMAGE_SIZE,

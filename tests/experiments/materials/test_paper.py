@@ -290,3 +290,4 @@ def test_weights_that_do_not_fit_stop_a_run_before_its_first_job(
     with pytest.raises(DataError, match=CHECKPOINT):
         reproduce(request, materials(), tmp_path, resources, SilentProgress(), margin=0.05)
     assert not list((tmp_path / "records").iterdir())
+    assert not (tmp_path / "plan.json").exists()  # an older plan, and its records, stay current
