@@ -29,6 +29,7 @@ from simclr_bench.experiments.profiles import FOLDER
 from simclr_bench.experiments.progress import Progress
 from simclr_bench.experiments.provenance.code import CODE, DATA_CODE
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
+from simclr_bench.experiments.reproduction import unfinished
 from simclr_bench.experiments.running.runner import Records, run_jobs
 from simclr_bench.experiments.settings.tree import VerdictSettings, usable_cores
 from simclr_bench.networks.small_residual import IMAGE_SIZE
@@ -113,14 +114,19 @@ def transfer_to_folder(
                 **encoder.settings,
             },
         )
-        write_plan(out, plan, VerdictSettings().margin)
+
+        keep = partial(write_plan, out, plan, VerdictSettings().margin)
+        if not unfinished(plan, out):
+            keep()  # and otherwise once all is read: what is refused makes no older record stale
 
         def prepare() -> Callable[[Job], Outcome]:
             from simclr_bench.experiments.execution.execute import execute
 
             # The images first: a file that does not decode must not cost the encoder's minutes.
             data = _read(listing, options, encoder.shorter_side, progress)
-            return partial(execute, bench=encoder.bench(data, progress))
+            bench = encoder.bench(data, progress)
+            keep()
+            return partial(execute, bench=bench)
 
         records = run_jobs(
             plan.jobs,

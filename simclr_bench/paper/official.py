@@ -1,12 +1,15 @@
-"""The paper's data and weights by their hashes: without both, a cell is not comparable."""
+"""The paper's data, weights and stated settings: without all three, a cell is not comparable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-# SHA-256 of the archives that TensorFlow Datasets pins: first the one that it downloaded in 2021, then
-# later builds of the same files. Its rule for cats_vs_dogs leaves the same 23,262 images of both.
-# Sources: https://github.com/tensorflow/datasets, tensorflow_datasets/url_checksums of 2021; the same
-# files in https://pypi.org/project/tensorflow-datasets/4.9.10, which have the second build of
+from simclr_bench.paper.spec import Table
+
+# SHA-256 of the archives that TensorFlow Datasets pins: first the one that it downloaded in 2021,
+# then later builds of the same files. Its rule for cats_vs_dogs leaves 23,262 images of both.
+# Sources: https://github.com/tensorflow/datasets, tensorflow_datasets/url_checksums of 2021; the
+# same files in https://pypi.org/project/tensorflow-datasets/4.9.10, which have the second build of
 # cats_vs_dogs (kagglecatsanddogs_5340.zip) and know the others as they were.
 ARCHIVES: Mapping[str, tuple[str, ...]] = {
     "cats_vs_dogs": (
@@ -80,6 +83,27 @@ def obstacles(
         found.append(_with("the weights are not an official checkpoint", inputs, "encoder"))
     if "base" in inputs and not _is_official(inputs, "base", official.bases, official):
         found.append(_with("the student's base has no official weights", inputs, "base"))
+    return found
+
+
+def departures(table: Table, label: str, settings: Mapping[str, Any]) -> list[str]:
+    """The settings that the paper states and that a result was obtained without.
+
+    What the paper leaves open, a table's `choices`, is none of them.
+
+    Args:
+        table: The table.
+        label: Of its row.
+        settings: Every hyper-parameter of the result, as JSON has them.
+    """
+    stated = {**asdict(table.base), **table.changes(label)}
+    found = []
+    for name, value in stated.items():
+        if name in table.choices or name not in settings:
+            continue
+        wanted = list(value) if isinstance(value, tuple) else value
+        if settings[name] != wanted:
+            found.append(f"{name} is {settings[name]}, and {wanted} in the paper")
     return found
 
 

@@ -122,6 +122,7 @@ def test_a_truncated_png_stops_by_name_or_is_skipped_and_recorded(
     refused = keeping(*words)
     assert refused.code == 3 and refused.stdout == ""
     assert str(victim) in refused.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "run" / "plan.json").exists()
     skipping = keeping(*words, "--skip-corrupt", "--json")
     assert skipping.code == 0, skipping.stderr
     (entry,) = skipping.json["data"]

@@ -33,15 +33,21 @@ OFFICIAL = Official(checkpoints={"r50_1x_sk0": WEIGHTS})
 PROFILE = Profile("paper", "OFFICIAL", "Invented, with the official hashes.")
 
 
-def plan(*, weights: str = WEIGHTS, archives: Mapping[str, str] = FIRST, **origins: str) -> Plan:
-    """Table 4 at batch 64, as if with the paper's data and weights, or with others."""
+def plan(
+    *,
+    weights: str = WEIGHTS,
+    archives: Mapping[str, str] = FIRST,
+    changes: Mapping[str, Any] | None = None,
+    **origins: str,
+) -> Plan:
+    """Table 4 at batch 64, as if with the paper's data, weights and settings, or with others."""
     found = []
     for label in invented.CLASSES:
         probe = TABLES["4"].experiment(label)
         assert isinstance(probe, Probe)
         inputs = {"code": "c", "encoder": weights, "data": archives[label], **origins}
         variant = {"batch_size": 64}
-        settings = invented.head_settings(probe)
+        settings = {**invented.head_settings(probe), **(changes or {})}
         found.append(
             invented.series(
                 "table 4",

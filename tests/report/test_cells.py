@@ -84,6 +84,33 @@ def test_what_was_fetched_from_its_publisher_is_judged() -> None:
             assert verdict["word"] == "not comparable" and said in verdict["reason"]
 
 
+def test_what_the_paper_states_otherwise_is_not_comparable() -> None:
+    for changes, reason in (
+        ({"iterations": 60}, "iterations is 60, and 30 in the paper"),
+        ({"learning_rate": 0.2}, "learning_rate is 0.2, and 0.1 in the paper"),
+        ({"augment": ["crop"]}, "augment is ['crop'], and ['crop', 'flip'] in the paper"),
+        ({"class_count": 2}, "class_count is 2, and None in the paper"),
+    ):
+        plan = official.plan(changes=changes)
+        document = invented.document(
+            plan, official.records_of(plan), official.PROFILE, official=OFFICIAL
+        )
+        for verdict in verdicts(document).values():
+            assert verdict["text"] == f"not comparable: {reason}"
+
+
+def test_what_the_paper_leaves_open_is_judged() -> None:
+    plan = official.plan(changes={"momentum": 0.0, "framing": "whole", "color_strength": 1.0})
+    document = invented.document(
+        plan,
+        official.records_of(plan),
+        official.PROFILE,
+        margin=official.MARGIN,
+        official=OFFICIAL,
+    )
+    assert verdicts(document) == verdicts(official.document())
+
+
 def test_embedded_cells_are_never_comparable() -> None:
     document = invented.document()
     printed = [row for table in document["tables"] for row in table["rows"] if row["verdict"]]

@@ -43,7 +43,8 @@ def load_plan(directory: Path) -> tuple[Plan, float]:
         plan = read_plan(content)
     except FileNotFoundError:
         raise DataError(
-            f"{directory}: no run is here; run `simclr-bench reproduce --all --out {directory}`"
+            f"{directory}: no run is here; give another with --out, or run"
+            f" `simclr-bench reproduce --all --out {directory}`"
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error

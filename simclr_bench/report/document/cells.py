@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from simclr_bench.paper.official import Official, obstacles
+from simclr_bench.paper.official import Official, departures, obstacles
 from simclr_bench.paper.references import REFERENCES
 from simclr_bench.paper.sizes import sizes_of
 from simclr_bench.paper.spec import Table
+from simclr_bench.paper.tables import TABLES
 from simclr_bench.report.document.measured import JSON, Measured
 from simclr_bench.report.document.measures import JUDGED, title_of
 from simclr_bench.verdicts.cells import (
@@ -70,7 +71,7 @@ def cell_verdict(
     table: str, measured: Measured, printed: Printed, margin: float, official: Official
 ) -> JSON:
     """The verdict of a cell: the weakest over the measures that the number may be."""
-    reasons = _obstacles(measured, official)
+    reasons = _obstacles(TABLES[table], measured, official)
     judged: Mapping[str, CellVerdict] = {
         name: judge_cell(measured.ours(name), printed, margin=margin, obstacles=reasons)
         for name in JUDGED[table]
@@ -117,9 +118,10 @@ def _weakness(verdict: CellVerdict) -> tuple[int, float]:
     return words.index(verdict.word), -verdict.weakest.power if verdict.weakest else 0.0
 
 
-def _obstacles(measured: Measured, official: Official) -> list[str]:
-    """Why the cell is not comparable: its data, its encoder, and the student's base."""
+def _obstacles(table: Table, measured: Measured, official: Official) -> list[str]:
+    """Why the cell is not comparable: its data, weights, and what the paper states otherwise."""
     found: list[str] = []
     for job in measured.jobs:
         found += obstacles(job.profile, job.inputs, job.dataset, official)
+    found += departures(table, measured.label, measured.settings)
     return list(dict.fromkeys(found))

@@ -15,7 +15,10 @@ def test_a_plan_comes_back_with_its_margin(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no run is here; run `simclr-bench reproduce --all"):
+    with pytest.raises(
+        DataError,
+        match=r"no run is here; give another with --out, or run `simclr-bench reproduce --all",
+    ):
         load_plan(tmp_path)
 
 
