@@ -97,6 +97,13 @@ def _zip_bomb(path: Path) -> Path:
     return zip_with(path, "set/odd", bytes(4 << 20))
 
 
+def _zip_bzip2(path: Path) -> Path:
+    zip_with(path, "set/one_more")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("set/odd", bytes(1000), zipfile.ZIP_BZIP2)
+    return path
+
+
 def _tar_twice(path: Path) -> Path:
     return tar_with(path, tarfile.TarInfo("set/odd"), tarfile.TarInfo("./set//odd"), data=b"x")
 
@@ -156,5 +163,6 @@ ATTACKS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zip_folder_link": (_zip_moded(0o120777, "set/odd/"), "set/odd is a symbolic link"),
     "zip_encrypted": (_zip_encrypted, "set/odd is encrypted"),
     "zip_twice": (_zip_twice, "set/odd is there twice"),
+    "zip_bzip2": (_zip_bzip2, "set/odd is neither stored nor deflated"),
     "zip_bomb": (_zip_bomb, "set/odd unpacks to over 100 times its size"),
 }

@@ -4,7 +4,9 @@ import gzip
 import io
 import os
 import random
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +174,21 @@ def test_a_bomb_in_a_header_uses_no_memory(tmp_path: Path) -> None:
         file.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(64 << 20))
     with pytest.raises(DataError, match="unpacks to over 100 times its size"):
         read_all(path)
+
+
+def test_a_member_that_states_a_false_size_is_not_unpacked_further(tmp_path: Path) -> None:
+    path = zip_with(tmp_path / "archive", "set/odd", bytes(64 << 20))
+    data = bytearray(path.read_bytes())
+    for size in (data.index(b"set/odd") - 30 + 22, data.rindex(b"set/odd") - 46 + 24):
+        data[size : size + 4] = struct.pack("<I", 100)  # in its own header, and in the directory's
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"set/odd: .*damaged or cut short .*Bad CRC-32"):
+            read_all(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive at all", bytes(2000), b"BZh91AY&SY" * 90])
