@@ -92,6 +92,9 @@ def import_dataset(
             lacking = _lacking(dataset, path, built.counts)
             _refuse_unless(unofficial, path, lacking)
             deviations += lacking
+            corrupt = sum(each["rule"] == "corrupt" for each in built.dropped)
+            if corrupt:  # allowed, but what is left is not the set
+                deviations.append(f"{corrupt:,} images left out that do not decode")
             if _state(path) != before:
                 raise DataError(f"{path}: changed while it was read; import it again")
             manifest = Manifest(

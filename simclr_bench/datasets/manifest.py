@@ -36,8 +36,10 @@ class Manifest:
         counts: "train" and "heldout" -> images of each class; with a split that neither contains
             under its own name ("validation" of dtd: counted, not decoded).
         source: "kind" ("archive", "folder" or "tfds"), "path", "sha256" (of an archive), "official"
-            (whether that hash is the catalog's) and "url" (where it came from, if fetched).
-        deviations: How its counts differ from the catalog's; empty but after --unofficial.
+            (whether that hash is the catalog's, and all of it was taken) and "url" (where it came
+            from, if fetched).
+        deviations: How its counts differ from the catalog's; empty but after --unofficial, or if
+            images were left out that do not decode.
         dropped: "file" and "reason" of each image that was left out, by "rule": "set" (that of the
             data set) or "corrupt".
         notes: "file" and "note" of what is odd and was kept.

@@ -9,6 +9,7 @@ import io
 import os
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +96,8 @@ class ShardWriter:
         if kind is None:
             self._finish()
         elif self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk refuses the rest again, and `error` says more
+                self._file.close()
 
     def write(self, pixels: NDArray[np.uint8]) -> tuple[int, int]:
         """Adds an image.
@@ -212,4 +214,6 @@ def bytes_of(pixels: NDArray[np.uint8]) -> memoryview:
 
 
 def _refused(directory: Path, error: OSError) -> DataError:
-    return DataError(f"{directory}: cannot be written ({os.strerror(error.errno or 0)})")
+    remedy = "free some space, or set SIMCLR_BENCH_CACHE to another disk"
+    reason = os.strerror(error.errno or 0)
+    return DataError(f"{directory}: cannot be written ({reason}); {remedy}")

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import resource
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,21 @@ def test_an_archive_is_official_by_its_hash(tmp_path: Path) -> None:
     assert read_manifest("dtd") is not None
 
 
+def test_an_official_archive_that_was_not_taken_whole_is_not_official(tmp_path: Path) -> None:
+    whole = small("dtd")
+    hurt = whole.entries[0]
+    path = write_archive(whole.changed(hurt.file, hurt.data[: len(hurt.data) // 2]), tmp_path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    archive = replace(whole.dataset.archives[0], size=None, sha256=sha256)
+    dataset = replace(whole.dataset, archives=(archive,))
+    with pytest.raises(DataError, match=f"{hurt.file}: does not decode"):
+        take(dataset, path)
+    manifest = take(dataset, path, skip_corrupt=True)
+    assert manifest.source["sha256"] == sha256 and not manifest.source["official"]
+    assert manifest.deviations == ["1 images left out that do not decode"]
+    assert open_dataset("dtd").description["source"]["deviations"] == manifest.deviations
+
+
 def test_one_importer_at_a_time_and_enough_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +133,20 @@ def test_a_full_disk_leaves_the_old_set(tmp_path: Path, monkeypatch: pytest.Monk
     assert read_manifest("tf_flowers") == before
     assert verify_dataset("tf_flowers", PROGRESS) == []
     assert len(list(dataset_directory("tf_flowers").glob("data-*"))) == 1
+
+
+def test_a_disk_that_fills_up_is_named_however_small_the_images(tmp_path: Path) -> None:
+    # Images that fit the file's buffer: closing it, the disk refuses once more.
+    miniature = small("cifar_100", per_class=20)
+    archive = write_archive(miniature, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(DataError, match=r"data-\w+: cannot be written .*SIMCLR_BENCH_CACHE"):
+            take(miniature.dataset, archive)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in dataset_directory("cifar_100").iterdir()] == ["lock"]
 
 
 def test_a_source_that_changes_meanwhile_is_refused(
