@@ -9,7 +9,8 @@ from simclr_bench.cli.data_list import run_list
 from simclr_bench.cli.output import print_json, print_line
 from simclr_bench.cli.progress import make_progress
 from simclr_bench.datasets.catalog import DATASETS
-from simclr_bench.errors import DataError, UsageError
+from simclr_bench.errors import DataError, StoreError, UsageError
+from simclr_bench.storage.progress import Progress
 
 if TYPE_CHECKING:
     from simclr_bench.datasets.fetch import Fetched
@@ -29,7 +30,7 @@ def _run_fetch(options: argparse.Namespace) -> int:
     names = list(DATASETS) if options.all else list(dict.fromkeys(options.names))
     progress = make_progress()
     fetched: list[Fetched] = []
-    failed: dict[str, str] = {}
+    failed: dict[str, DataError | StoreError] = {}
     for name in names:
         try:
             fetched.append(
@@ -40,20 +41,22 @@ def _run_fetch(options: argparse.Namespace) -> int:
                     progress=progress,
                 )
             )
-        except DataError as error:
-            failed[name] = str(error)
+        except (DataError, StoreError) as error:  # the latter: another process imports it
+            failed[name] = error
             if len(names) > 1:
                 progress.say(f"{name}: {error}")
     if options.json:
-        print_json({"fetched": [_fetched_json(each) for each in fetched], "failed": failed})
+        reasons = {name: str(error) for name, error in failed.items()}
+        print_json({"fetched": [_fetched_json(each) for each in fetched], "failed": reasons})
     else:
         for each in fetched:
             print_line(_summary(each.manifest))
     if failed:
-        why = "; ".join(failed.values())
+        why = "; ".join(map(str, failed.values()))
         if len(failed) > 1:
             why = f"{', '.join(failed)}: not fetched, for the reasons above"
-        raise DataError(
+        busy = all(isinstance(error, StoreError) for error in failed.values())
+        raise (StoreError if busy else DataError)(
             f"{why}; the same command tries"
             " again, and `simclr-bench data import NAME PATH` takes an archive from elsewhere"
         )
@@ -78,13 +81,11 @@ def _run_import(options: argparse.Namespace) -> int:
 
 
 def _run_verify(options: argparse.Namespace) -> int:
-    from simclr_bench.datasets.library import verify_dataset
-
     names = options.names or [name for name in DATASETS if _is_imported(name)]
     if not names:
         raise DataError(f"no data set is imported; `simclr-bench data fetch` takes {_all_names()}")
     progress = make_progress()
-    faults = {name: verify_dataset(name, progress) for name in dict.fromkeys(names)}
+    faults = {name: _faults(name, progress) for name in dict.fromkeys(names)}
     if options.json:
         print_json({"faults": faults})
     found = [fault for each in faults.values() for fault in each]
@@ -94,6 +95,16 @@ def _run_verify(options: argparse.Namespace) -> int:
     if not options.json:
         print_line(f"{', '.join(faults)}: every file, count and image is as imported")
     return 0
+
+
+def _faults(name: str, progress: Progress) -> list[str]:
+    """What is wrong with a set; one that cannot be verified at all hides no other."""
+    from simclr_bench.datasets.library import verify_dataset
+
+    try:
+        return verify_dataset(name, progress)
+    except DataError as error:
+        return [str(error)]
 
 
 def _is_imported(name: str) -> bool:

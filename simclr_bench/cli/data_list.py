@@ -46,7 +46,7 @@ def run_list(options: argparse.Namespace) -> int:
 
 def state_of(dataset: Dataset) -> State:
     """Looks what is here, without reading all of it: that is what `data verify` does."""
-    from simclr_bench.datasets.library import read_manifest
+    from simclr_bench.datasets.library import read_manifest, size_faults
     from simclr_bench.storage.download import partial_of
     from simclr_bench.storage.transfer import length_of
 
@@ -55,6 +55,8 @@ def state_of(dataset: Dataset) -> State:
     except DataError as error:
         return State("damaged", None, None, str(error))
     if manifest is not None:
+        if faults := size_faults(manifest):
+            return State("damaged", None, None, f"{faults[0]}; import {dataset.name} again")
         size = sum(shard["bytes"] for shard in manifest.shards)
         official = bool(manifest.source["official"])
         return State("imported", official, size, f"from {manifest.source['path']}")

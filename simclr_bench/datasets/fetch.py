@@ -63,11 +63,16 @@ def fetch_dataset(
 
 
 def _imported_archive(dataset: Dataset, progress: Progress) -> "Manifest | None":
-    """What was imported from one of the archives of the catalog, if it was."""
-    from simclr_bench.datasets.library import read_manifest
+    """What was imported from one of the archives of the catalog, if it was and its files are there.
+
+    Only their sizes are looked at: reading all is what `data verify` does.
+    """
+    from simclr_bench.datasets.library import read_manifest, size_faults
 
     try:
         manifest = read_manifest(dataset.name)
+        if manifest and (faults := size_faults(manifest)):
+            raise DataError(faults[0])
     except DataError as error:
         progress.say(f"{error}; it is made again")
         return None

@@ -2,7 +2,7 @@
 
 from simclr_bench.datasets.importing import import_dataset
 from simclr_bench.datasets.manifest import Manifest, dataset_directory, read_manifest
-from simclr_bench.datasets.opening import OpenedDataset, open_dataset
+from simclr_bench.datasets.opening import OpenedDataset, open_dataset, size_faults
 from simclr_bench.datasets.verifying import verify_dataset
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "import_dataset",
     "open_dataset",
     "read_manifest",
+    "size_faults",
     "verify_dataset",
 ]

@@ -96,6 +96,14 @@ def read_index(manifest: Manifest) -> "Index":
     return Index.decode(data)
 
 
+def size_faults(manifest: Manifest) -> list[str]:
+    """Files of an imported set that are missing or of another length. None is read."""
+    directory = dataset_directory(manifest.name)
+    stated = (manifest.index, *manifest.shards)
+    faults = (size_fault(directory / each["file"], each["bytes"]) for each in stated)
+    return [fault for fault in faults if fault]
+
+
 def size_fault(path: Path, wanted: int) -> str:
     """What is wrong with a file's size, or ""."""
     try:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from simclr_bench.cli.main import main
-from simclr_bench.datasets.catalog import DATASETS, Archive, downloads_directory
+from simclr_bench.datasets.catalog import DATASETS, Archive, Dataset, downloads_directory
+from simclr_bench.errors import StoreError
 from simclr_bench.storage import transfer
 from tests.command import Command, Result
 from tests.datasets import stand_in
@@ -195,6 +196,26 @@ def test_import_hands_over_what_was_asked(run: Run, server: Server, tmp_path: Pa
         run("import", "cifar_100", path, "--unofficial", "--json").json["imported"]["skip_corrupt"]
         is False
     )
+
+
+def test_a_set_that_another_process_imports_stops_no_other(
+    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/dtd.zip"] = [File(RIGHT).well]
+    real = stand_in.import_dataset
+
+    def import_dataset(dataset: Dataset, *arguments: Any, **options: Any) -> Any:
+        if dataset.name == "dtd":
+            raise StoreError("dtd: another process is importing this data set; wait for it")
+        return real(dataset, *arguments, **options)
+
+    library = sys.modules["simclr_bench.datasets.library"]
+    monkeypatch.setattr(library, "import_dataset", import_dataset)
+    result = run("fetch", "dtd", "cifar_100", "--json")
+    assert result.code == 5 and "another process is importing" in result.stderr
+    document = json.loads(result.stdout)
+    assert [each["imported"]["name"] for each in document["fetched"]] == ["cifar_100"]
+    assert list(document["failed"]) == ["dtd"]
 
 
 def test_verify_names_faults_and_exits_with_3(run: Run, server: Server) -> None:

@@ -75,6 +75,28 @@ def test_faults_give_exit_code_3_and_are_listed_as_json(run: Run, tmp_path: Path
     assert f"{shard}: has 70 bytes, wanted are" in last_line(run("verify", "tf_flowers"))
 
 
+def test_a_set_that_cannot_be_verified_hides_no_other(run: Run, tmp_path: Path) -> None:
+    for name in ("tf_flowers", "cats_vs_dogs"):
+        archive = write_archive(make_miniature(name), tmp_path)
+        assert run("import", name, archive, "--unofficial").code == 0
+    datasets = tmp_path / "cache" / "datasets"
+    (shard,) = (datasets / "tf_flowers").glob("data-*/shard-*.bin")
+    os.truncate(shard, 70)
+    manifest = datasets / "cats_vs_dogs" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-5])
+    result = run("verify", "--json")
+    assert result.code == 3
+    faults = json.loads(result.stdout)["faults"]
+    assert f"{manifest}: the manifest is corrupt" in faults["cats_vs_dogs"][0]
+    assert f"{shard}: has 70 bytes" in faults["tf_flowers"][0]
+    states = {each["name"]: each for each in run("list", "--json").json["datasets"]}
+    assert f"{shard}: has 70 bytes" in states["tf_flowers"]["note"]
+    assert {states[name]["state"] for name in ("tf_flowers", "cats_vs_dogs")} == {"damaged"}
+    missing = run("verify", "dtd", "--json")
+    assert missing.code == 3
+    assert "dtd is not imported" in json.loads(missing.stdout)["faults"]["dtd"][0]
+
+
 def test_what_does_not_decode_stops_or_is_listed(run: Run, tmp_path: Path) -> None:
     whole = make_miniature("tf_flowers")
     hurt = whole.entries[4]

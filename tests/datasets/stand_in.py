@@ -79,15 +79,26 @@ def import_dataset(
 
 
 def verify_dataset(name: str, progress: Progress) -> list[str]:
-    read_manifest(name)
-    damage = dataset_directory(name) / "damage"
+    manifest = read_manifest(name)
+    return size_faults(manifest) if manifest else []
+
+
+def size_faults(manifest: Manifest) -> list[str]:
+    damage = dataset_directory(manifest.name) / "damage"
     return damage.read_text().splitlines() if damage.exists() else []
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the place of `simclr_bench.datasets.library`."""
     module = ModuleType("simclr_bench.datasets.library")
-    for known in (Manifest, dataset_directory, read_manifest, import_dataset, verify_dataset):
+    for known in (
+        Manifest,
+        dataset_directory,
+        read_manifest,
+        import_dataset,
+        verify_dataset,
+        size_faults,
+    ):
         setattr(module, known.__name__, known)
     monkeypatch.setitem(sys.modules, module.__name__, module)
 

@@ -83,6 +83,9 @@ def test_a_damaged_import_is_made_again(server: Server) -> None:
     server.answers["/x.zip"] = [FILE.well]
     dataset = small_set("s", archive(server, "x.zip", FILE))
     fetch(dataset)
+    assert fetch(dataset).archive is None
+    (stand_in.dataset_directory("s") / "damage").write_text("a shard is missing")
+    assert fetch(dataset).archive is not None
     (stand_in.dataset_directory("s") / "manifest.json").write_text("{")
     assert fetch(dataset).archive is not None
     assert len(server.requests) == 1  # the archive was still there
