@@ -6,6 +6,7 @@ The same command continues a training that was stopped, and does nothing for one
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simclr_bench.cli.output import print_json, print_line
@@ -45,6 +46,7 @@ DONE = {"pretrain": "pretrained", "finetune": "fine-tuned", "distill": "distille
 
 def run(options: argparse.Namespace) -> int:
     """Runs `pretrain`, `finetune` or `distill`."""
+    _require_apart(options.data, options.out)
     if options.dry_run:
         return _dry_run(options)
 
@@ -95,8 +97,7 @@ def run(options: argparse.Namespace) -> int:
         f" loss {outcome.losses[0]:.3f} at first, {outcome.losses[-1]:.3f} at last"
     )
     if options.verb == "finetune":
-        result = json.loads((options.out / "result.json").read_bytes())
-        document["heldout"] = {key: result[key] for key in ("accuracy", "correct", "n", "interval")}
+        result = document["heldout"] = _scored(options.out)
         low, high = result["interval"]["ends"]
         words += (
             f"; accuracy on held-out images {result['accuracy']:.3f} ({result['correct']} of"
@@ -109,6 +110,27 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_line(f"{words}; weights in {outcome.weights}")
     return 0
+
+
+def _require_apart(data: Path, out: Path) -> None:
+    """What a training writes must not be among the images that its next run finds."""
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise UsageError(
+            f"--out {out}: is inside --data {data}, all of whose files are taken for images; give"
+            " a directory outside it"
+        )
+
+
+def _scored(out: Path) -> dict[str, Any]:
+    path = out / "result.json"
+    try:
+        result: dict[str, Any] = json.loads(path.read_bytes())
+        return {key: result[key] for key in ("accuracy", "correct", "n", "interval")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: is missing or does not parse; delete {out / 'weights.json'} and run the same"
+            " command: it takes no step, scores and writes both again"
+        ) from error
 
 
 def _work(
@@ -130,8 +152,8 @@ def _work(
         from simclr_bench.training.full_size.distillation import distillation
 
         teacher = load_encoder(options.teacher)
-        labels = class_labels(options.data, images) if options.hard_weight else None
-        return distillation(_distill(options), teacher, images, labels, world, circumstances)
+        known = class_labels(options.data, images) if options.hard_weight else None
+        return distillation(_distill(options), teacher, images, known, world, circumstances)
 
     from simclr_bench.training.full_size.finetuning import finetuning
 
@@ -179,7 +201,7 @@ def _distill(options: argparse.Namespace) -> DistillRecipe:
     if options.hard_weight > 1:
         raise UsageError(f"--hard-weight {options.hard_weight:g}: must be at most 1")
     return DistillRecipe(
-        shape=parse_network(options.student, options.image_size),
+        shape=parse_network(options.student, options.image_size, "--student"),
         image_size=options.image_size,
         temperature=options.temperature,
         hard_weight=options.hard_weight,
@@ -213,24 +235,34 @@ def _workers(options: argparse.Namespace) -> int:
 def _dry_run(options: argparse.Namespace) -> int:
     from simclr_bench.data.image_files import list_images
 
-    images, optimization = len(list_images(options.data)), _optimization(options)
+    found = list_images(options.data)
+    images, most = len(found), None
+    if options.verb == "finetune":
+        from simclr_bench.training.full_size.labeled import split_labeled
+
+        parts = split_labeled(
+            options.data, found, heldout_fraction=options.heldout, split_seed=options.split_seed
+        )
+        images = most = len(parts.train)
+    optimization = _optimization(options, most)
     document: dict[str, Any] = {
         "training": options.verb,
         "optimization": asdict(optimization),
-        "files": images,
+        "files": len(found),
+        "images": images,
         "steps": total_steps(optimization, images),
         "warmup_steps": warmup_steps(optimization, images),
         "peak_learning_rate": peak_rate(optimization),
     }
     name = {"pretrain": "network", "distill": "student"}.get(options.verb)
     if name is not None:
-        shape = parse_network(getattr(options, name), options.image_size)
+        shape = parse_network(getattr(options, name), options.image_size, f"--{name}")
         document |= {"network": asdict(shape), "parameters": shape.parameters}
     if options.json:
         print_json(document)
     else:
         print_line(
-            f"would {options.verb} on {images} files for {document['steps']} steps,"
+            f"would {options.verb} on {images} of {len(found)} files for {document['steps']} steps,"
             f" {document['warmup_steps']} of them warm-up to a rate of"
             f" {document['peak_learning_rate']:g}"
             + (f", a network of {document['parameters']:,} parameters" if name else "")

@@ -14,8 +14,9 @@ from torchvision.io import write_png
 
 from simclr_bench.weights.load import load_encoder
 from tests.command import Command
+from tests.end_to_end.here import here
 
-SMALL = ("--image-size", "16", "--batch-size", "8", "--device", "cpu", "--json")
+SMALL = ("--image-size", "40", "--batch-size", "8", "--device", "cpu", "--json")
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +47,18 @@ def test_pretrained_weights_are_fine_tuned_and_then_distilled(
     one_thread = {"OMP_NUM_THREADS": "1"}
     start = tmp_path / "pretrained"
     words = ("--network", "r18", "--epochs", "1", "--data", classes, "--out", start)
-    made = command("pretrain", *words, *SMALL, **one_thread)
+    made = here(command, "pretrain", *words, *SMALL)
     assert made.code == 0, made.stderr
 
     words = ("finetune", "--data", classes, "--weights", start / "weights.safetensors")
-    words = (*words, "--epochs", "3", "--checkpoint-every", "2", *SMALL)
-    tuned = command(*words, "--out", tmp_path / "tuned", **one_thread)
+    words = (*words, "--epochs", "2", "--checkpoint-every", "2", *SMALL)
+    planned = here(command, *words, "--out", tmp_path / "none", "--batch-size", "99", "--dry-run")
+    assert (planned.json["files"], planned.json["images"]) == (20, 16)
+    assert planned.json["optimization"]["batch_size"] == 16 and planned.json["steps"] == 3
+    tuned = here(command, *words, "--out", tmp_path / "tuned")
     assert tuned.code == 0, tuned.stderr
     document = tuned.json
-    assert document["images"] == 16 and document["steps"] == 7
+    assert document["images"] == 16 and document["steps"] == 5
     assert document["heldout"]["n"] == 4
     ends = document["heldout"]["interval"]["ends"]
     assert ends[0] <= document["heldout"]["accuracy"] <= ends[1]
@@ -82,12 +86,24 @@ def test_pretrained_weights_are_fine_tuned_and_then_distilled(
 
     teacher = tmp_path / "tuned" / "weights.safetensors"
     words = ("--data", classes, "--teacher", teacher, "--epochs", "1", "--warmup-epochs", "0")
-    student = command("distill", *words, *SMALL, "--out", tmp_path / "student", **one_thread)
+    student = here(command, "distill", *words, *SMALL, "--out", tmp_path / "student")
     assert student.code == 0, student.stderr
     loaded = load_encoder(tmp_path / "student" / "weights.safetensors")
     assert loaded.classifier is not None and loaded.classifier.out_features == 2
     assert loaded.projection is None
 
     words = ("--data", classes, "--teacher", start / "weights.safetensors")
-    refused = command("distill", *words, *SMALL, "--out", tmp_path / "none", "--quiet")
-    refused.assert_refused(2, "has no classifier")
+    none = ("--out", tmp_path / "none", "--quiet")
+    here(command, "distill", *words, *SMALL, *none).assert_refused(2, "has no classifier")
+    words = ("--data", classes, "--teacher", teacher, "--student", "r17")
+    here(command, "distill", *words, *SMALL, *none).assert_refused(2, "--student r17: depth")
+
+    # What was scored is not made up where it is lost; as the message says, it is scored again.
+    before = bytes_of(again)
+    (again / "result.json").unlink()
+    words = ("finetune", "--data", classes, "--weights", start / "weights.safetensors")
+    words = (*words, "--epochs", "2", *SMALL, "--out", again, "--quiet")
+    here(command, *words).assert_refused(3, "result.json: is missing", "again/weights.json")
+    (again / "weights.json").unlink()
+    assert here(command, *words).code == 0
+    assert bytes_of(again) == before

@@ -229,7 +229,9 @@ def _add_optimization(
 def _add_running(parser: Parser, out: str) -> None:
     add_out(parser, out)
     group = parser.add_argument_group(
-        "running", "None of these changes the result. torchrun starts several processes."
+        "running",
+        "None of these changes the result by more than rounding. torchrun starts several"
+        " processes.",
     )
     group.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
     group.add_argument(

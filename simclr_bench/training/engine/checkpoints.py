@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"step-(\d{8,})\.([0-9a-f]{64})\.safetensors")
 UNFINISHED = ".unfinished.safetensors"
+# What a kill leaves in a training's directory; the second is where safetensors writes at first.
+LEFT = re.compile(
+    r"\.unfinished\.safetensors|\.tmp[0-9A-Za-z]{6}|\.(run|result|weights)\.(json|safetensors)\.\w+"
+)
 PART = 1 << 22  # bytes that are hashed at once
 REMEDY = "delete it to continue from the one before (or from the start), or give another --out"
 
@@ -54,8 +58,9 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int) -> P
 
     unfinished = directory / UNFINISHED
     rest = {"step": checkpoint.step, **checkpoint.rest}
-    tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
     try:
+        # First to the host: a GPU that is full has no room for a second copy in another layout.
+        tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
         save_file(tensors, unfinished, metadata={"rest": canonical_json(rest)})
         unfinished.chmod(0o644)
         with unfinished.open("rb+") as file:
@@ -110,8 +115,10 @@ def read_newest(directory: Path) -> Checkpoint | None:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes what a killed writer left."""
-    (directory / UNFINISHED).unlink(missing_ok=True)
+    """Removes what killed writers left, which may be as large as a checkpoint each time."""
+    for path in directory.iterdir():
+        if LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -75,6 +75,7 @@ class TrainingFolder:
                 ) from error
             self._claim(identity)
             remove_unfinished(self.checkpoints)
+            remove_unfinished(self.path)
             yield
         finally:
             os.close(lock)
@@ -144,8 +145,18 @@ class TrainingFolder:
             file.write(json.dumps(line) + "\n")
 
     def losses(self) -> list[float]:
-        """The losses of the log as it is now, in nats."""
-        return [json.loads(line)["loss"] for line in self._log.read_text().splitlines()]
+        """The losses of the log as it is now, in nats.
+
+        Raises:
+            DataError: It is missing, or was not written here.
+        """
+        try:
+            return [float(json.loads(line)["loss"]) for line in self._log.read_bytes().splitlines()]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self._log}: is missing or does not parse, and the weights beside it are sound;"
+                " restore it, or give another --out"
+            ) from error
 
     def _claim(self, identity: Mapping[str, Any]) -> None:
         path = self.path / "run.json"

@@ -3,9 +3,10 @@
     state    parameters and buffers, the optimizer's slots, the scaler of float16, the step
     step     rate, loss of the batch, its gradient, update
 
-Draws are addressed by the step, so the state is all that the next step depends on: a training that
-was killed continues to the same bits. Losses are read one step late, so that a GPU never waits for
-the host; before a checkpoint all of them are.
+Draws are addressed by the step, so the state is all that the next step depends on: on a CPU, a
+training that was killed continues to the same bits. A GPU adds up in an order that may change.
+Losses are read one step late, so that the host does not wait for the end of a step; before a
+checkpoint all of them are.
 """
 
 import math
@@ -164,7 +165,9 @@ class _Runner:
         scaler.scale(training.weight * loss).backward()
         scaler.step(training.optimizer)
         scaler.update()
-        both = torch.stack([loss.detach().double(), loss.new_tensor(signal_came).double()])
+        # Filled on the device: a number copied there would wait for all that is queued.
+        came = torch.full_like(loss, float(signal_came), dtype=torch.float64)
+        both = torch.stack([loss.detach().double(), came])
         return self._world.sum(both)
 
     def _loss(self, batch: Batch) -> Tensor:

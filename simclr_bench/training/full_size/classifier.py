@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from simclr_bench.data.augment import center_view
+from simclr_bench.data.augment import center_view, crop_and_flip
 from simclr_bench.data.image_files import ImageFiles
 from simclr_bench.networks.projection import ProjectionHead
 from simclr_bench.networks.resnet import ResNet
 from simclr_bench.storage.files import write_atomically
-from simclr_bench.training.engine.batches import moved
+from simclr_bench.training.engine.batches import Batch, moved
 
 RESULT = "result.json"
 AT_ONCE = 64  # images
@@ -69,6 +69,26 @@ class Classifier(nn.Module):
             h = self.projection(h, until=self._until)
         logits: Tensor = self.classifier(h)
         return logits
+
+
+def augmented(batch: Batch, *, seed: int, size: int, kernel: str, device: torch.device) -> Tensor:
+    """A batch's training views, crop and flip, in float32 whatever the network runs in.
+
+    Args:
+        batch: The images, and the addresses of their draws, which tell passes apart.
+        seed: Of the draws.
+        size: Side of the views, pixels.
+        kernel: By which crops are resized.
+        device: Where the images are.
+
+    Returns:
+        [B, 3, size, size]
+    """
+    # Autocast would round the products that resize.
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return crop_and_flip(
+            batch.images, batch.draws, seed=seed, epoch=0, size=size, kernel=kernel
+        )
 
 
 @torch.no_grad()

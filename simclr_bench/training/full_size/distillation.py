@@ -17,14 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simclr_bench.data.augment import crop_and_flip
 from simclr_bench.data.image_files import ImageFiles
 from simclr_bench.errors import UsageError
 from simclr_bench.losses import distillation_loss
 from simclr_bench.networks.resnet import ResNet, initialize
 from simclr_bench.training.engine.batches import Batch
 from simclr_bench.training.engine.processes import World
-from simclr_bench.training.full_size.classifier import Classifier
+from simclr_bench.training.full_size.classifier import Classifier, augmented
 from simclr_bench.training.full_size.recipes import DistillRecipe
 from simclr_bench.training.full_size.run import Work
 from simclr_bench.weights.load import LoadedEncoder
@@ -34,7 +33,7 @@ def distillation(
     recipe: DistillRecipe,
     teacher: LoadedEncoder,
     images: ImageFiles,
-    labels: NDArray[np.int64] | None,
+    labeled: tuple[NDArray[np.int64], tuple[str, ...]] | None,
     world: World,
     circumstances: Mapping[str, Any],
 ) -> Work:
@@ -44,12 +43,13 @@ def distillation(
         recipe: The hyper-parameters.
         teacher: Weights with a classifier.
         images: What both see.
-        labels: True classes, for the hard term; None without. [n]
+        labeled: For the hard term, the true class of each image, [n], and the classes' names; None
+            without it.
         world: The processes.
         circumstances: What else determines the result: the code and the files left out; JSON.
 
     Raises:
-        UsageError: The teacher has no classifier, or another number of classes than the labels.
+        UsageError: The teacher has no classifier, or another number of classes than the folder.
     """
     if teacher.classifier is None:
         raise UsageError(
@@ -57,28 +57,29 @@ def distillation(
             " weights that have one"
         )
     classes = teacher.classifier.out_features
-    if labels is not None and labels.max() >= classes:
+    # Fewer folders would be classes of the teacher too, but nobody knows which.
+    if labeled is not None and len(labeled[1]) != classes:
         raise UsageError(
-            f"--hard-weight: there are {labels.max() + 1} class folders, and the teacher knows"
-            f" {classes} classes"
+            f"--hard-weight: there are {len(labeled[1])} class folders, and the teacher knows"
+            f" {classes} classes; --data needs one for each of them, in their order, or leave"
+            " --hard-weight out"
         )
     network = Classifier(ResNet(recipe.shape), None, until=0, classes=classes)
     initialize(network, torch.Generator().manual_seed(recipe.optimization.seed))
     for part in (teacher.network, teacher.projection, teacher.classifier):
         if part is not None:
             part.to(world.device)
-    targets = None if labels is None else torch.from_numpy(labels).to(world.device)
+    targets = None if labeled is None else torch.from_numpy(labeled[0]).to(world.device)
 
     def loss(call: nn.Module, batch: Batch) -> Tensor:
+        views = augmented(
+            batch,
+            seed=recipe.optimization.seed,
+            size=recipe.image_size,
+            kernel=recipe.kernel,
+            device=world.device,
+        )
         with torch.no_grad():
-            views = crop_and_flip(
-                batch.images,
-                batch.draws,
-                seed=recipe.optimization.seed,
-                epoch=0,  # the addresses of the draws tell passes apart
-                size=recipe.image_size,
-                kernel=recipe.kernel,
-            )
             taught = teacher.classify(teacher.network(views)).float()
         numbers = torch.from_numpy(batch.numbers).to(world.device)
         return distillation_loss(

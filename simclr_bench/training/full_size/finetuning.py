@@ -17,12 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simclr_bench.data.augment import crop_and_flip
 from simclr_bench.errors import UsageError
 from simclr_bench.networks.resnet import ResNet, initialize
 from simclr_bench.training.engine.batches import Batch
 from simclr_bench.training.engine.processes import World
-from simclr_bench.training.full_size.classifier import Classifier, predict, write_result
+from simclr_bench.training.full_size.classifier import (
+    Classifier,
+    augmented,
+    predict,
+    write_result,
+)
 from simclr_bench.training.full_size.labeled import LabeledImages
 from simclr_bench.training.full_size.recipes import FinetuneRecipe
 from simclr_bench.training.full_size.run import Work
@@ -74,13 +78,12 @@ def finetuning(
     labels = torch.from_numpy(images.train_labels).to(world.device)
 
     def loss(call: nn.Module, batch: Batch) -> Tensor:
-        views = crop_and_flip(
-            batch.images,
-            batch.draws,
+        views = augmented(
+            batch,
             seed=recipe.optimization.seed,
-            epoch=0,  # the addresses of the draws tell passes apart
             size=recipe.image_size,
             kernel=recipe.kernel,
+            device=world.device,
         )
         wanted = labels[torch.from_numpy(batch.numbers).to(world.device)]
         return F.cross_entropy(call(views).float(), wanted)

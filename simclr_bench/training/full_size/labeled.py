@@ -32,13 +32,14 @@ class LabeledImages:
     split: str
 
 
-def class_labels(directory: Path, images: ImageFiles) -> NDArray[np.int64]:
-    """The class of each image of a folder of class folders. [n]
+def class_labels(directory: Path, images: ImageFiles) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The class of each image of a folder of class folders, [n], and the classes' names.
 
     Raises:
         DataError: There are no class folders, or an image is in none.
     """
-    return _labels(images, list_folder(directory))
+    listing = list_folder(directory)
+    return _labels(images, listing), listing.classes
 
 
 def _labels(images: ImageFiles, listing: FolderListing) -> NDArray[np.int64]:

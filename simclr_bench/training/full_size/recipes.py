@@ -86,12 +86,13 @@ class DistillRecipe:
     optimization: Optimization
 
 
-def parse_network(name: str, image_size: int) -> ResNetShape:
+def parse_network(name: str, image_size: int, option: str = "--network") -> ResNetShape:
     """The network of a name as the official checkpoints have it: r50_1x_sk0, or r18 for short.
 
     Args:
         name: Depth, width and selective kernels; the latter two may be left out.
         image_size: Up to 32 pixels the stem is that of CIFAR-10, as in the official code.
+        option: Where the name came from.
 
     Raises:
         UsageError: There is no such network.
@@ -99,7 +100,7 @@ def parse_network(name: str, image_size: int) -> ResNetShape:
     parts = NETWORK.fullmatch(name)
     if parts is None:
         raise UsageError(
-            f"--network {name}: is no network; name depth, width and selective kernels, such as"
+            f"{option} {name}: is no network; name depth, width and selective kernels, such as"
             " r50_1x_sk0, or the depth alone, such as r18"
         )
     depth, width, selective = parts.groups()
@@ -111,4 +112,4 @@ def parse_network(name: str, image_size: int) -> ResNetShape:
             stem="cifar" if image_size <= SMALL else "imagenet",
         )
     except ValueError as error:
-        raise UsageError(f"--network {name}: {error}") from error
+        raise UsageError(f"{option} {name}: {error}") from error

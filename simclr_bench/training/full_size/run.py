@@ -129,7 +129,7 @@ def run_training(work: Work, options: Options, world: World, progress: Progress)
         StoreError: Another process holds the directory.
         JobError: A loss or a weight is not finite, or memory does not suffice.
     """
-    _check_batch(work, world)
+    check_batch(work.optimization, work.images, world)
     steps = total_steps(work.optimization, work.images)
     folder = TrainingFolder(options.out) if world.first else None
     with folder.held(work.identity) if folder else nullcontext():
@@ -279,16 +279,26 @@ def _with_golden(state: State, provenance: Provenance) -> Provenance:
         return replace(provenance, notes=[*provenance.notes, f"no golden values: {error}"])
 
 
-def _check_batch(work: Work, world: World) -> None:
-    batch = work.optimization.batch_size
-    if batch > work.images:
+def check_batch(optimization: Optimization, images: int, world: World) -> None:
+    """Refuses a batch that the images do not fill, or that processes cannot share evenly.
+
+    Raises:
+        UsageError: What does not suit.
+    """
+    batch = optimization.batch_size
+    if images < 2 * world.size:
         raise UsageError(
-            f"--batch-size {batch}: there are {work.images} images; give a batch of at most as many"
+            f"too few images to train on ({images}): batch norm needs 2 in each process, of which"
+            f" there are {world.size}; add images"
+        )
+    if batch > images:
+        raise UsageError(
+            f"--batch-size {batch}: there are {images} images; give a batch of at most as many"
         )
     if batch % world.size or batch // world.size < 2:
         raise UsageError(
-            f"--batch-size {batch}: is for {world.size} processes; give a multiple of that, with 2"
-            " images or more for each"
+            f"--batch-size {batch}: give 2 images or more for each process, for batch norm, and as"
+            f" many for each; processes: {world.size}"
         )
 
 

@@ -184,6 +184,17 @@ def test_a_log_that_is_not_the_checkpoints_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
 
 
+def test_a_log_that_is_gone_or_damaged_is_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    for bad in (b"\xff", b"{}\n", b'{"loss": null}\n', b"[]\n"):
+        (tmp_path / "losses.jsonl").write_bytes(bad)
+        with pytest.raises(DataError, match=r"losses.jsonl: is missing or does not parse"):
+            TrainingFolder(tmp_path).losses()
+    (tmp_path / "losses.jsonl").unlink()
+    with pytest.raises(DataError, match=r"losses.jsonl: is missing or does not parse"):
+        TrainingFolder(tmp_path).losses()
+
+
 def test_another_training_in_the_directory_is_refused_by_what_differs(tmp_path: Path) -> None:
     folder = TrainingFolder(tmp_path)
     with folder.held({"recipe": {"epochs": 1}, "code": "x" * 64, "data": "y"}):
@@ -193,6 +204,21 @@ def test_another_training_in_the_directory_is_refused_by_what_differs(tmp_path: 
         TrainingFolder(tmp_path).held({"recipe": {"epochs": 2}, "code": "x" * 64, "data": "z"}),
     ):
         pass
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = {path for path in tmp_path.rglob("*")}
+    left = (
+        *("checkpoints/.unfinished.safetensors", "checkpoints/.tmp665r0C", ".tmpAb0Cd1"),
+        *(".run.json.k3_x9a1b", ".weights.safetensors.4711", ".weights.json.abcd1234"),
+    )
+    others = (".tmp", ".tmp-mine", ".notes", ".run.json", "checkpoints/.keep", "tmp665r0C")
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+    with TrainingFolder(tmp_path).held({"recipe": "tiny"}):
+        pass
+    assert {path for path in tmp_path.rglob("*")} == before | {tmp_path / name for name in others}
 
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ from simclr_bench.networks.projection import ProjectionHead
 from simclr_bench.networks.resnet import ResNet
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.training.engine.batches import Batch
-from simclr_bench.training.full_size.classifier import Classifier, predict, write_result
+from simclr_bench.training.full_size.classifier import (
+    Classifier,
+    augmented,
+    predict,
+    write_result,
+)
 from simclr_bench.training.full_size.distillation import distillation
 from simclr_bench.training.full_size.finetuning import finetuning
 from simclr_bench.training.full_size.labeled import split_labeled
@@ -30,6 +35,7 @@ from simclr_bench.training.full_size.recipes import (
     SimclrRecipe,
     parse_network,
 )
+from simclr_bench.training.full_size.run import check_batch
 from simclr_bench.weights.load import random_encoder
 from tests.training.engine.tiny import ALONE, RECIPE
 
@@ -200,15 +206,44 @@ def test_a_student_learns_the_teachers_classes_and_labels_by_their_weight(classe
         taught = teacher.classifier(teacher.network(views))  # type: ignore[misc]
     soft = -4 * ((taught / 2).softmax(1) * (student / 2).log_softmax(1)).sum(1).mean()
     hard = F.cross_entropy(student, torch.tensor([0, 1]))
-    mixed = distillation(recipe, teacher, images, labels, ALONE, {})
+    mixed = distillation(recipe, teacher, images, (labels, ("a", "b", "c")), ALONE, {})
     torch.testing.assert_close(mixed.loss(Flat(3), batch), 0.75 * soft + 0.25 * hard)
     without = distillation(replace(recipe, hard_weight=0.0), teacher, images, None, ALONE, {})
     torch.testing.assert_close(without.loss(Flat(3), batch), soft)
     assert without.network.get_parameter("classifier.weight").shape == (3, 512)
     with pytest.raises(UsageError, match="has no classifier"):
         distillation(recipe, random_encoder(SHAPE, 0), images, None, ALONE, {})
-    with pytest.raises(UsageError, match="4 class folders, and the teacher knows 3"):
-        distillation(recipe, teacher, images, labels + 2, ALONE, {})
+    # Fewer folders than classes are refused too: nobody knows which ones they are.
+    for names in (("a", "b"), ("a", "b", "c", "d")):
+        told = f"{len(names)} class folders, and the teacher knows 3"
+        with pytest.raises(UsageError, match=told):
+            distillation(recipe, teacher, images, (labels, names), ALONE, {})
+
+
+@pytest.mark.parametrize("kernel", ["half_pixel", "antialiased"])
+def test_autocast_does_not_round_the_views(classes: Path, kernel: str) -> None:
+    images = list_images(classes)
+    batch = batch_of(images, [2, 12])
+    wanted = crop_and_flip(batch.images, batch.draws, seed=1, epoch=0, size=8, kernel=kernel)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = augmented(batch, seed=1, size=8, kernel=kernel, device=torch.device("cpu"))
+    assert torch.equal(got, wanted)
+
+
+def test_a_batch_that_batch_norm_or_the_processes_cannot_share_is_refused(classes: Path) -> None:
+    two = replace(ALONE, size=2)
+    for size, world, told in (
+        (1, ALONE, "--batch-size 1: give 2 images or more"),
+        (6, ALONE, "--batch-size 6: there are 5 images"),
+        (5, two, "--batch-size 5: .* as many for each"),
+        (2, two, "--batch-size 2: give 2 images or more for each process, .* processes: 2"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            check_batch(replace(RECIPE, batch_size=size), 5, world)
+    with pytest.raises(UsageError, match=r"too few images to train on \(1\)"):
+        check_batch(replace(RECIPE, batch_size=1), 1, ALONE)
+    check_batch(replace(RECIPE, batch_size=5), 5, ALONE)
+    check_batch(replace(RECIPE, batch_size=4), 5, two)
 
 
 def test_an_accuracy_comes_with_its_count_its_interval_and_every_prediction(
