@@ -72,6 +72,7 @@ def test_every_flipped_byte_is_named(tmp_path: Path) -> None:
     assert before is not None and before.step == 1
 
 
+# Each write in a process of its own, all forked from one that has torch already.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -82,38 +83,57 @@ from simclr_bench.training.engine import checkpoints
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
-directory, where = Path(sys.argv[1]), sys.argv[2]
-save = safetensors.torch.save_file
-if where == "half of the file":
-    def half(tensors, path, metadata):
-        save(tensors, path, metadata)
-        os.truncate(path, path.stat().st_size // 2)
-        die()
-    safetensors.torch.save_file = half
-elif where == "before the name":
-    checkpoints.os.replace = die
-elif where == "after the name":
-    checkpoints.sync_directory = die
-checkpoints.write_checkpoint(directory, checkpoint(2), keep=1)
+def write(directory, where):
+    save = safetensors.torch.save_file
+    if where == "half of the file":
+        def half(tensors, path, metadata):
+            save(tensors, path, metadata)
+            os.truncate(path, path.stat().st_size // 2)
+            die()
+        safetensors.torch.save_file = half
+    elif where == "before the name":
+        checkpoints.os.replace = die
+    elif where == "after the name":
+        checkpoints.sync_directory = die
+    checkpoints.write_checkpoint(directory, checkpoint(2), keep=1)
+
+for where in sys.argv[2:]:
+    child = os.fork()
+    if not child:
+        try:
+            write(Path(sys.argv[1], where), where)
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+MOMENTS = {"half of the file": 1, "before the name": 1, "after the name": 2}
 
 
-@pytest.mark.parametrize(
-    ("where", "counts"), [("half of the file", 1), ("before the name", 1), ("after the name", 2)]
-)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """Directories in which a second checkpoint was being written, and how the writers ended."""
+    out = tmp_path_factory.mktemp("killed")
+    for moment in MOMENTS:
+        (out / moment).mkdir()
+        write_checkpoint(out / moment, checkpoint(1), keep=1)
+    words = [sys.executable, "-c", KILLED, str(out), *MOMENTS]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return out, [int(code) for code in done.stdout.split()]
+
+
+@pytest.mark.parametrize("where", MOMENTS)
 def test_a_kill_in_the_middle_of_a_write_loses_nothing(
-    tmp_path: Path, where: str, counts: int
+    killed: tuple[Path, list[int]], where: str
 ) -> None:
-    write_checkpoint(tmp_path, checkpoint(1), keep=1)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), where])
-    assert killed.returncode == -signal.SIGKILL
-    newest = read_newest(tmp_path)
+    directory, counts = killed[0] / where, MOMENTS[where]
+    assert killed[1] == [-signal.SIGKILL] * 3
+    newest = read_newest(directory)
     assert newest is not None and newest.step == counts
     assert torch.equal(
         newest.tensors["network.weight"], checkpoint(counts).tensors["network.weight"]
     )
-    remove_unfinished(tmp_path)
-    assert not (tmp_path / UNFINISHED).exists()
+    remove_unfinished(directory)
+    assert not (directory / UNFINISHED).exists()
 
 
 def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
