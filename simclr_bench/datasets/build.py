@@ -24,8 +24,8 @@ from simclr_bench.datasets.split import hash_split, split_words
 from simclr_bench.errors import DataError
 from simclr_bench.storage.progress import Progress
 
-# 8,192 x 8,192: no image of the five sets has a twentieth of it.
-MOST_PIXELS = 1 << 26
+# 4,096 x 4,096: no image of the five sets has a fifth of it, and each thread may hold one.
+MOST_PIXELS = 1 << 24
 
 # One thread reads and writes for all others.
 MOST_WORKERS = 16

@@ -7,10 +7,11 @@ from typing import Any
 from simclr_bench.paper.spec import Table
 
 # SHA-256 of the archives that TensorFlow Datasets pins: first the one that it downloaded in 2021,
-# then later builds of the same files. Its rule for cats_vs_dogs leaves 23,262 images of both.
+# then later builds of the same files. Of both of cats_vs_dogs it demands that its rule leaves
+# the same 23,262 images.
 # Sources: https://github.com/tensorflow/datasets, tensorflow_datasets/url_checksums of 2021; the
-# same files in https://pypi.org/project/tensorflow-datasets/4.9.10, which have the second build of
-# cats_vs_dogs (kagglecatsanddogs_5340.zip) and know the others as they were.
+# same files (tf_flowers: checksums.tsv) in https://pypi.org/project/tensorflow-datasets/4.9.10,
+# where cats_vs_dogs is kagglecatsanddogs_5340.zip and the other four are as they were.
 ARCHIVES: Mapping[str, tuple[str, ...]] = {
     "cats_vs_dogs": (
         "f9553e426bd725354ed3a27e3c6920caadb55c835d1ebd880d2e56d3f1fbb22b",

@@ -36,7 +36,7 @@ DEFECTS: dict[str, tuple[bytes, str | None]] = {
     "text": (b"<html>404</html>", "does not decode"),
     "bomb_png": (
         bomb_png(),
-        "its header states 60000 x 60000 pixels, over the limit of 67,108,864",
+        "its header states 60000 x 60000 pixels, over the limit of 16,777,216",
     ),
     "bomb_jpeg": (bomb_jpeg(), "its header states 60000 x 60000 pixels"),
     "cmyk": (jpeg(mode="CMYK"), None),
