@@ -1,12 +1,13 @@
 """A data set from the network to its decoded cache: download, verify, import."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simclr_bench.datasets.catalog import Archive, Dataset
+from simclr_bench.datasets.catalog import Archive, Dataset, downloads_directory
 from simclr_bench.errors import DataError
 from simclr_bench.storage.download import Downloaded, NotThere, download
-from simclr_bench.storage.pins import Pin, pin, read_pin
+from simclr_bench.storage.pins import Pin, add_pins, read_pins
 from simclr_bench.storage.progress import Progress, Stage
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Fetched:
     manifest: "Manifest"
 
 
+def pins_path(dataset: Dataset) -> Path:
+    """The hashes of archives of a data set that nobody publishes a hash of."""
+    return downloads_directory() / f"{dataset.name}.pins.json"
+
+
 def fetch_dataset(
     dataset: Dataset, *, offline: bool, keep_archive: bool, progress: Progress
 ) -> Fetched:
@@ -51,12 +57,13 @@ def fetch_dataset(
         progress.say(f"{dataset.name}: imported before, from {imported.source['path']}")
         return Fetched(name=dataset.name, archive=None, manifest=imported)
     archive, downloaded = _first_archive(dataset, offline, progress)
-    known = read_pin(archive.name)
+    known = read_pins(pins_path(dataset)).get(archive.name)
     # The hash says that these bytes are what the URL gives, whoever brought them here.
     url = downloaded.url or (known.url if known else archive.urls[0])
     manifest = import_dataset(dataset, downloaded.path, url=url, progress=progress)
     if archive.sha256 is None:
-        pin(archive.name, Pin(sha256=downloaded.sha256, bytes=downloaded.bytes, url=url))
+        pin = Pin(sha256=downloaded.sha256, bytes=downloaded.bytes, url=url, official=True)
+        add_pins(pins_path(dataset), {archive.name: pin})
     if not keep_archive:
         downloaded.path.unlink()
     return Fetched(name=dataset.name, archive=downloaded, manifest=manifest)
@@ -76,9 +83,8 @@ def _imported_archive(dataset: Dataset, progress: Progress) -> "Manifest | None"
     except DataError as error:
         progress.say(f"{error}; it is made again")
         return None
-    pins = (read_pin(archive.name) for archive in dataset.archives)
     hashes = {archive.sha256 for archive in dataset.archives}
-    hashes |= {known.sha256 for known in pins if known}
+    hashes |= {known.sha256 for known in read_pins(pins_path(dataset)).values()}
     known_hash = manifest and manifest.source["sha256"]
     return manifest if known_hash and known_hash in hashes else None
 
@@ -88,8 +94,9 @@ def _first_archive(
 ) -> tuple[Archive, Downloaded]:
     """The first archive that can be had; what is here already comes before what is not."""
     gone: list[NotThere] = []
+    pins = read_pins(pins_path(dataset))
     for archive in sorted(dataset.archives, key=lambda archive: not archive.path.is_file()):
-        known = None if archive.sha256 else read_pin(archive.name)
+        known = None if archive.sha256 else pins.get(archive.name)
         size = archive.size if archive.size is not None else known.bytes if known else None
         megabytes = -(-(size or 0) // MEGABYTE)
         try:

@@ -1,74 +1,98 @@
 """Hashes of files that nobody publishes a hash of: those of the first that proved right.
 
-    CACHE/pins.json     {name: {"sha256": ..., "bytes": ..., "url": ...}}
+    pins.json     {"checksum": of the rest, "files": {name: {"sha256", "bytes", "url", "official"}}}
 
 A file is pinned once what is in it was checked by other means. From then on it is expected to have
-these bytes, wherever it is fetched again.
+these bytes, wherever it comes from; but what its publisher sent may replace what somebody had.
 """
 
 import fcntl
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from simclr_bench.errors import DataError
-from simclr_bench.storage.cache import cache_directory
-from simclr_bench.storage.files import make_directory, write_atomically
+from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """A file as it was first seen: SHA-256 in hex, length, and where it came from, if known."""
+    """A file as it was first seen.
+
+    Attributes:
+        sha256: Of its bytes, in hex.
+        bytes: How many.
+        url: Where it was fetched, after redirects, or None.
+        official: Whether it came from its publisher.
+    """
 
     sha256: str
     bytes: int
     url: str | None
+    official: bool
 
 
-def pins_path() -> Path:
-    """The file that holds all pins."""
-    return cache_directory() / "pins.json"
+def read_pins(path: Path) -> dict[str, Pin]:
+    """What files are expected to be, by name; empty where nothing was ever pinned.
 
-
-def read_pin(name: str) -> Pin | None:
-    """What a file is expected to be, or None if it was never pinned.
-
-    Raises:
-        DataError: The file of pins is damaged.
-    """
-    return _read().get(name)
-
-
-def pin(name: str, seen: Pin) -> None:
-    """Records what a file is.
+    Args:
+        path: The file of pins.
 
     Raises:
-        DataError: It was pinned as another one; nothing is changed.
+        DataError: It is damaged.
     """
-    path = pins_path()
-    make_directory(path.parent, "the cache", "set SIMCLR_BENCH_CACHE to another")
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise DataError(f"{path}: the pinned hashes cannot be read ({error.strerror})") from error
+    try:
+        pins = {name: Pin(**pin) for name, pin in json.loads(data)["files"].items()}
+        # A byte between the values counts too: a file is what was written, or it is not.
+        sound = _rendered(pins) == data
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not sound:
+        raise _damaged(path)
+    return pins
+
+
+def add_pins(path: Path, seen: Mapping[str, Pin]) -> None:
+    """Records what files are, beside what is known of others.
+
+    Args:
+        path: The file of pins, made where there is none.
+        seen: By name. The first pin stays, unless only the new one is official.
+
+    Raises:
+        DataError: A file was pinned as another one, and nothing is changed; or the pins are
+            damaged, or cannot be written.
+    """
+    make_directory(path.parent, "the directory of pins", "set SIMCLR_BENCH_CACHE to another")
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        pins = _read()
-        known = pins.setdefault(name, seen)
-        if known.sha256 != seen.sha256:
-            raise DataError(
-                f"{name}: has SHA-256 {seen.sha256}, and {known.sha256} when it was first fetched"
-                f" (from {known.url}); if the new one is right, remove it from {path}"
-            )
-        text = json.dumps({key: asdict(pins[key]) for key in sorted(pins)}, indent=2)
-        write_atomically(path, text.encode())
+        pins = read_pins(path)
+        for name, new in seen.items():
+            known = pins.setdefault(name, new)
+            if new.official and not known.official:
+                pins[name] = new
+            elif new.sha256 != known.sha256:
+                origin = f" from {known.url}" if known.url else ""
+                raise DataError(
+                    f"{name}: has SHA-256 {new.sha256}, and {known.sha256} when it was first"
+                    f" seen{origin}; if the new one is right, delete {path}"
+                )
+        write_atomically(path, _rendered(pins))
 
 
-def _read() -> dict[str, Pin]:
-    path = pins_path()
-    try:
-        stored = json.loads(path.read_bytes())
-        return {
-            name: Pin(sha256=str(pin["sha256"]), bytes=int(pin["bytes"]), url=pin["url"])
-            for name, pin in stored.items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: the pins cannot be read ({error}); mend or remove it") from error
+def _rendered(pins: Mapping[str, Pin]) -> bytes:
+    files = {name: asdict(pin) for name, pin in sorted(pins.items())}
+    return (json.dumps({"checksum": sha256_of(files), "files": files}, indent=1) + "\n").encode()
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(
+        f"{path}: the pinned hashes are corrupt; delete the file to accept what comes next"
+    )

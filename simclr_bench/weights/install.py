@@ -17,23 +17,24 @@ from pathlib import Path
 from simclr_bench.errors import DataError, UsageError
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import make_directory
+from simclr_bench.storage.pins import Pin, add_pins
 from simclr_bench.storage.progress import Progress
 from simclr_bench.weights.catalog import WEIGHTS, WeightsEntry, WeightsFile
 from simclr_bench.weights.file import (
     Provenance,
-    State,
     check_weights,
     description_path,
     read_weights,
     write_weights,
 )
 from simclr_bench.weights.library import ORIGINAL, folder_of, is_installed, path_of
+from simclr_bench.weights.load import with_golden
 from simclr_bench.weights.pins import (
-    Pin,
     check_files,
     is_official,
+    is_publishers,
     official_hash,
-    write_pins,
+    pins_path,
 )
 from simclr_bench.weights.source import (
     demand_shape,
@@ -143,7 +144,14 @@ def _fetch_file(name: str, file: WeightsFile, offline: bool, progress: Progress 
             offline=offline,
         )
     if done.final_url is not None:
-        write_pins(name, {file.name: Pin(sha256=done.sha256, url=done.final_url)})
+        # At once: nobody could tell later where it came from.
+        pin = Pin(
+            sha256=done.sha256,
+            bytes=done.bytes,
+            url=done.final_url,
+            official=is_publishers(done.final_url),
+        )
+        add_pins(pins_path(name), {file.name: pin})
 
 
 def _install(
@@ -158,17 +166,18 @@ def _install(
     if description_path(source).is_file() and source.suffix == ".safetensors":
         return _install_ours(source, name)
     if is_tensorflow(source):
-        hashes, content = read_tensorflow(source, name, shape, python)
+        pins, content = read_tensorflow(source, name, shape, python)
     elif source.is_file():
         if shape is not None:
             raise UsageError("--shape is for TensorFlow checkpoints; others say what they are")
         # The one file of published weights is that file, whatever the user calls it.
         single = entry.files[0].name if entry and len(entry.files) == 1 else source.name
-        hashes, content = check_files(name, {single: source}), read_other(source)
+        pins, content = check_files(name, {single: source}), read_other(source)
     else:
         raise DataError(f"{source}: not there, and no {source.name}.index either")
     if entry is not None:
         demand_shape(entry, content, source)
+    hashes = {file: pin.sha256 for file, pin in pins.items()}
     origin = {
         "kind": kind,
         "url": entry.url if entry else None,
@@ -177,35 +186,16 @@ def _install(
     }
     after = entry.classifier_after if entry else 0
     provenance = replace(provenance_of(name, content, origin), classifier_after=after)
-    return _write(path_of(name), content.state, provenance)
+    provenance = with_golden(content.state, provenance)
+    add_pins(pins_path(name), pins)  # they hold what they should
+    return write_weights(path_of(name), content.state, provenance)
 
 
 def _install_ours(source: Path, name: str) -> Provenance:
     state, provenance = read_weights(source)
     if name in WEIGHTS and not (provenance.official and provenance.name == name):
         raise DataError(f"{source}: holds {provenance.name}, not {name}; give it another --name")
-    return _write(path_of(name), state, replace(provenance, name=name))
-
-
-def _write(path: Path, state: State, provenance: Provenance) -> Provenance:
-    import torch
-
-    from simclr_bench.weights.golden import LOOSE, golden_values, measure
-    from simclr_bench.weights.load import build_encoder
-
-    loaded = build_encoder(state, provenance, provenance.name)
-    try:
-        single = measure(loaded.network, loaded.heads())
-        for module in (loaded.network, loaded.projection, loaded.classifier):
-            if module is not None:
-                module.double()
-        golden = golden_values(measure(loaded.network, loaded.heads(), torch.float64), single)
-    except DataError as error:
-        raise DataError(f"{provenance.name}: {error}") from error
-    notes = provenance.notes
-    if golden["tolerance"] > LOOSE:
-        notes = [*notes, f"rounding alone moves its features: tolerance {golden['tolerance']:.2g}"]
-    return write_weights(path, state, replace(provenance, golden=golden, notes=notes))
+    return write_weights(path_of(name), state, with_golden(state, replace(provenance, name=name)))
 
 
 def _say(progress: Progress | None, text: str) -> None:

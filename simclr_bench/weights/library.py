@@ -2,7 +2,7 @@
 
     CACHE/weights/<name>/weights.safetensors    see `file.py`
     CACHE/weights/<name>/weights.json
-    CACHE/weights/<name>/pins.json              what it was made from, see `pins.py`
+    CACHE/weights/<name>/pins.json              what it was made from, see `storage/pins.py`
     CACHE/weights/<name>/original/              what was downloaded
 
 Nothing here imports torch.

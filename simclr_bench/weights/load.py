@@ -10,7 +10,7 @@ parameters, are dropped: they are ImageNet's classifier. The paper does not say 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -32,7 +32,7 @@ from simclr_bench.weights.file import (
     shape_fields,
     writing_versions,
 )
-from simclr_bench.weights.golden import compare, measure
+from simclr_bench.weights.golden import LOOSE, compare, golden_values, measure
 from simclr_bench.weights.library import find_weights
 from simclr_bench.weights.strict import load_strictly
 
@@ -253,6 +253,27 @@ def check_against_golden(loaded: LoadedEncoder, where: str) -> float:
         raise DataError(f"{where}: {error}") from error
     stored = loaded.provenance.golden
     return 0.0 if stored is None else compare(stored, found, where)
+
+
+def with_golden(state: State, provenance: Provenance) -> Provenance:
+    """The provenance of tensors with what their network makes of the golden images.
+
+    Raises:
+        DataError: The tensors do not fit the shape, or the features are dead.
+    """
+    loaded = build_encoder(state, provenance, provenance.name)
+    try:
+        single = measure(loaded.network, loaded.heads())
+        for module in (loaded.network, loaded.projection, loaded.classifier):
+            if module is not None:
+                module.double()
+        golden = golden_values(measure(loaded.network, loaded.heads(), torch.float64), single)
+    except DataError as error:
+        raise DataError(f"{provenance.name}: {error}") from error
+    notes = provenance.notes
+    if golden["tolerance"] > LOOSE:
+        notes = [*notes, f"rounding alone moves its features: tolerance {golden['tolerance']:.2g}"]
+    return replace(provenance, golden=golden, notes=notes)
 
 
 def _read(name_or_path: str | Path) -> tuple[State, Provenance]:

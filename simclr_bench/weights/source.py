@@ -16,6 +16,7 @@ from typing import Any
 from simclr_bench.errors import DataError, UsageError
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import file_sha256
+from simclr_bench.storage.pins import Pin
 from simclr_bench.weights.catalog import WEIGHTS, WeightsEntry
 from simclr_bench.weights.file import Provenance, State, shape_fields, writing_versions
 from simclr_bench.weights.foreign import read_foreign
@@ -91,7 +92,7 @@ def require_tensorflow(python: Path | None) -> None:
 
 def read_tensorflow(
     source: Path, name: str, shape: ResNetShape | None, python: Path | None
-) -> tuple[dict[str, str], Content]:
+) -> tuple[dict[str, Pin], Content]:
     """Reads a TensorFlow checkpoint of SimCLR.
 
     Args:
@@ -101,7 +102,7 @@ def read_tensorflow(
         python: An interpreter that has TensorFlow; None: this one.
 
     Returns:
-        SHA-256 of its files by name, and what they hold.
+        Its files by name, and what they hold.
 
     Raises:
         DataError: Files are missing, corrupt, or not what they must be; no TensorFlow.
@@ -112,16 +113,16 @@ def read_tensorflow(
     wanted = entry.shape if entry and isinstance(entry.shape, ResNetShape) else shape
     prefix, files = find_checkpoint(source)
     # Before TensorFlow reads them: a corrupt file is named as such.
-    hashes = check_files(name, {file.name: file for file in files})
+    pins = check_files(name, {file.name: file for file in files})
     converted = convert_checkpoint(prefix, wanted, python=python)
-    if converted.files != hashes:
+    if converted.files != {file: pin.sha256 for file, pin in pins.items()}:
         raise DataError(f"{prefix}: its files changed while they were read")
     if entry and converted.global_step != entry.step:
         raise DataError(
             f"{prefix}: global_step must be {entry.step} for {name}, got {converted.global_step}"
         )
     notes = [f"{count} variables left out: {what}" for what, count in converted.dropped.items()]
-    return hashes, Content(
+    return pins, Content(
         state=converted.state,
         shape=asdict(converted.shape),
         normalization="unit",

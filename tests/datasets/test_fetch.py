@@ -8,10 +8,10 @@ import pytest
 
 from simclr_bench.cli.progress import SilentProgress
 from simclr_bench.datasets.catalog import Archive, Dataset, downloads_directory
-from simclr_bench.datasets.fetch import MEGABYTE, Fetched, _Megabytes, fetch_dataset
+from simclr_bench.datasets.fetch import MEGABYTE, Fetched, _Megabytes, fetch_dataset, pins_path
 from simclr_bench.errors import DataError
 from simclr_bench.storage import http, transfer
-from simclr_bench.storage.pins import Pin, pin, read_pin
+from simclr_bench.storage.pins import Pin, add_pins, read_pins
 from tests.datasets import stand_in
 from tests.datasets.stand_in import RIGHT, read_manifest, small_set
 from tests.storage.server import File, Server, running, status
@@ -48,6 +48,10 @@ def fetch(dataset: Dataset, *, offline: bool = False, keep_archive: bool = True)
     )
 
 
+def pins(name: str = "s") -> dict[str, Pin]:
+    return read_pins(pins_path(small_set(name)))
+
+
 def test_an_archive_is_downloaded_verified_and_imported(server: Server) -> None:
     server.answers["/x.zip"] = [FILE.well]
     fetched = fetch(small_set("s", archive(server, "x.zip", FILE)))
@@ -55,7 +59,7 @@ def test_an_archive_is_downloaded_verified_and_imported(server: Server) -> None:
     assert fetched.archive is not None and fetched.archive.sha256 == FILE.sha256
     assert fetched.manifest.source["url"] == server.url("/x.zip")
     assert fetched.manifest.source["official"]
-    assert read_pin("x.zip") is None  # its hash is published
+    assert pins() == {}  # its hash is published
 
 
 def test_what_is_imported_is_not_fetched_again(server: Server) -> None:
@@ -144,8 +148,8 @@ def test_an_unpublished_hash_is_pinned_once_the_contents_were_right(
     server.answers["/x.zip"] = [FILE.well]
     dataset = small_set("s", archive(server, "x.zip", None))
     fetched = fetch(dataset)
-    seen = Pin(sha256=FILE.sha256, bytes=len(RIGHT), url=server.url("/x.zip"))
-    assert read_pin("x.zip") == seen
+    seen = Pin(sha256=FILE.sha256, bytes=len(RIGHT), url=server.url("/x.zip"), official=True)
+    assert pins() == {"x.zip": seen} and pins("t") == {}
     assert fetch(dataset).archive is None  # known by its pin
     assert not fetched.manifest.source["official"]
 
@@ -154,7 +158,7 @@ def test_wrong_contents_are_not_pinned(server: Server, as_if_https: None) -> Non
     server.answers["/x.zip"] = [WRONG.well]
     with pytest.raises(DataError, match="wanted 4 images, got 3"):
         fetch(small_set("s", archive(server, "x.zip", None)))
-    assert read_pin("x.zip") is None
+    assert pins() == {}
 
 
 @pytest.mark.parametrize("size", [None, len(OTHER.data)])
@@ -162,15 +166,18 @@ def test_another_hash_than_the_pinned_one_is_refused_naming_both(
     server: Server, size: int | None
 ) -> None:
     pinned = Pin(
-        sha256=hashlib.sha256(RIGHT).hexdigest(), bytes=len(OTHER.data), url="https://a/x.zip"
+        sha256=hashlib.sha256(RIGHT).hexdigest(),
+        bytes=len(OTHER.data),
+        url="https://a/x.zip",
+        official=True,
     )
-    pin("x.zip", pinned)
     server.answers["/x.zip"] = [OTHER.well]
+    add_pins(pins_path(small_set("s")), {"x.zip": pinned})
     with pytest.raises(DataError) as caught:
         fetch(small_set("s", archive(server, "x.zip", None, size)))
     assert pinned.sha256 in str(caught.value) and OTHER.sha256 in str(caught.value)
     assert not (downloads_directory() / "x.zip").exists() and read_manifest("s") is None
-    assert read_pin("x.zip") == pinned
+    assert pins() == {"x.zip": pinned}
 
 
 def test_without_hash_and_pin_http_is_not_asked(server: Server) -> None:

@@ -16,12 +16,13 @@ from simclr_bench.errors import DataError, UsageError
 from simclr_bench.networks.resnet import ResNet
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import file_sha256
+from simclr_bench.storage.pins import read_pins
 from simclr_bench.weights.catalog import WEIGHTS, WeightsFile
 from simclr_bench.weights.file import Provenance, write_weights
 from simclr_bench.weights.install import convert, fetch
 from simclr_bench.weights.library import folder_of, is_installed, path_of
 from simclr_bench.weights.load import load_base, load_encoder, random_encoder
-from simclr_bench.weights.pins import read_pins
+from simclr_bench.weights.pins import pins_path
 from tests.weights.conftest import NAME, Publisher
 from tests.weights.invented import SMALL, encoder_state, heads, provenance
 
@@ -69,7 +70,8 @@ def test_what_is_there_and_sound_is_not_fetched_again(publisher: Publisher) -> N
 def test_files_from_another_host_are_not_official(publisher: Publisher) -> None:
     publisher.redirected = "https://mirror.example.org/x"
     assert not fetched().official
-    assert read_pins(NAME)[DATA].url == publisher.redirected
+    pin = read_pins(pins_path(NAME))[DATA]
+    assert pin.url == publisher.redirected and not pin.official
 
 
 def test_a_checkpoint_of_another_step_is_not_the_published_one(publisher: Publisher) -> None:
@@ -127,6 +129,31 @@ def test_a_users_own_checkpoint_is_pinned_but_not_official(
     convert(prefix, name="own/other")
     # A download may replace what was only a user's.
     assert fetched().official
+
+
+def test_what_was_refused_is_not_pinned(
+    cache: Path, tmp_path: Path, network: ResNet, publisher: Publisher
+) -> None:
+    """A download that was cut off must not stand in the way of the whole file."""
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"half of it")
+    with pytest.raises(DataError, match=f"{path}: not a readable safetensors file"):
+        convert(path, name="own/mine")
+    ours(path, network)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(DataError, match=f"{path}: "):  # of a network that no library has
+        convert(path, name="own/mine")
+    assert read_pins(pins_path("own/mine")) == {}
+    publisher.step = 700
+    prefix = checkpoint(tmp_path / "cut")
+    with pytest.raises(DataError, match="global_step"):
+        convert(prefix, name=NAME)
+    publisher.step = 751
+    checkpoint(tmp_path / "cut", "whole")
+    stated = convert(prefix, name=NAME)
+    pins = read_pins(pins_path(NAME))
+    assert {file: pin.sha256 for file, pin in pins.items()} == stated.origin["files"]
+    assert not any(pin.official for pin in pins.values())
 
 
 def test_what_is_not_there_says_what_was_looked_for(cache: Path, tmp_path: Path) -> None:

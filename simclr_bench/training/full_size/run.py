@@ -30,15 +30,13 @@ from simclr_bench.training.engine.recipe import Optimization, rate_at, total_ste
 from simclr_bench.weights.file import (
     PARTS,
     Provenance,
-    State,
     check_weights,
     description_path,
     shape_fields,
     write_weights,
     writing_versions,
 )
-from simclr_bench.weights.golden import golden_values, measure
-from simclr_bench.weights.load import build_encoder
+from simclr_bench.weights.load import with_golden
 
 WEIGHTS = "weights.safetensors"
 
@@ -262,21 +260,11 @@ def _finish(
         versions=writing_versions(),
         notes=notes,
     )
-    return write_weights(weights, state, _with_golden(state, provenance)).sha256
-
-
-def _with_golden(state: State, provenance: Provenance) -> Provenance:
-    """The provenance with what the network makes of fixed images."""
     try:
-        loaded = build_encoder(state, provenance, provenance.name)
-        single = measure(loaded.network, loaded.heads())
-        for part in (loaded.network, loaded.projection, loaded.classifier):
-            if part is not None:
-                part.double()
-        double = measure(loaded.network, loaded.heads(), torch.float64)
-        return replace(provenance, golden=golden_values(double, single))
+        provenance = with_golden(state, provenance)
     except DataError as error:  # a poor network is an outcome too
-        return replace(provenance, notes=[*provenance.notes, f"no golden values: {error}"])
+        provenance = replace(provenance, notes=[*notes, f"no golden values: {error}"])
+    return write_weights(weights, state, provenance).sha256
 
 
 def check_batch(optimization: Optimization, images: int, world: World) -> None:

@@ -5,7 +5,6 @@ runs under any interpreter that has TensorFlow, and hands the variables over in 
 """
 
 import glob
-import hashlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ import numpy as np
 
 from simclr_bench.errors import DataError, UsageError
 from simclr_bench.networks.shapes import ResNetShape
+from simclr_bench.storage.files import file_sha256
 from simclr_bench.weights.tensorflow.names import DROPPED, dropped, match_variables, translate
 from simclr_bench.weights.tensorflow.read_checkpoint import NO_TENSORFLOW, UNREADABLE
 
@@ -71,7 +71,7 @@ def convert_checkpoint(
             network.
     """
     prefix, files = find_checkpoint(prefix)
-    hashes = {path.name: _sha256(path) for path in files}
+    hashes = {path.name: file_sha256(path) for path in files}
     with tempfile.TemporaryDirectory(prefix="simclr-bench-") as directory:
         unpacked = Path(directory) / "variables.npz"
         report = _read(prefix, unpacked, python or Path(sys.executable))
@@ -149,11 +149,3 @@ def _read(prefix: Path, target: Path, python: Path) -> dict[str, Any]:
     except (StopIteration, ValueError) as error:
         raise UsageError(f"--python {python}: is no Python interpreter") from error
     return report
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({os.strerror(error.errno or 0)})") from error
