@@ -68,13 +68,17 @@ class Convolution:
         return weights + (2 * self.outputs if self.norm else 0)
 
 
+# Beyond what anybody has trained (4), and far below what a damaged file may ask memory for.
+WIDEST = 8
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResNetShape:
     """A residual network of SimCLR.
 
     Attributes:
         depth: 18, 34 (basic blocks), 50, 101, 152 or 200 (bottlenecks).
-        width: Multiplier of all channels.
+        width: Multiplier of all channels, at most WIDEST.
         selective_kernels: Two weighted streams in every bottleneck; stem and shortcuts of ResNet-D.
         pool: Where the stem's max-pool pads: "same" as TensorFlow's SAME does (one row and column
             at the far side of even sizes), or "symmetric" as torchvision does.
@@ -96,8 +100,8 @@ class ResNetShape:
     def __post_init__(self) -> None:
         if self.depth not in RESNET_BLOCKS:
             raise ValueError(f"depth must be one of {[*RESNET_BLOCKS]}, got {self.depth}")
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        if not isinstance(self.width, int) or not 1 <= self.width <= WIDEST:
+            raise ValueError(f"width must be a whole number of 1 to {WIDEST}, got {self.width}")
         if self.selective_kernels and self.depth < 50:
             raise ValueError(f"selective kernels need depth 50 or more, got {self.depth}")
         if self.pool not in ("same", "symmetric"):

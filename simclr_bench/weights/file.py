@@ -136,8 +136,6 @@ def write_weights(path: Path, state: Mapping[str, "Tensor"], provenance: Provena
     if path.suffix != ".safetensors" or strangers or "encoder" not in parts:
         raise ValueError(f"write_weights: {path.name} with parts {parts}, others: {strangers[:3]}")
     make_directory(path.parent, "the weights' directory", "set SIMCLR_BENCH_CACHE to another")
-    # Without its description the old file counts as unfinished, which it is from here on.
-    description_path(path).unlink(missing_ok=True)
     provenance = replace(provenance, parts=parts, sha256=_write_tensors(path, state))
     write_atomically(description_path(path), _rendered(provenance))
     return provenance
@@ -167,7 +165,7 @@ def read_provenance(path: Path) -> Provenance:
         sound = stated["schema"] == SCHEMA and stated["checksum"] == sha256_of(body)
         # A byte between the values counts too: a file is what was written, or it is not.
         sound = sound and _rendered(provenance) == data
-        provenance.resnet_shape  # noqa: B018 (raises if there is no such network)
+        sound = sound and _is_valid(provenance)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _corrupt(description, "does not parse") from error
     if not sound:
@@ -238,6 +236,8 @@ def _write_tensors(path: Path, state: Mapping[str, "Tensor"]) -> str:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         digest = file_sha256(temporary)
+        # Without its description the old file counts as unfinished, which it is from here on.
+        description_path(path).unlink(missing_ok=True)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -246,6 +246,25 @@ def _write_tensors(path: Path, state: Mapping[str, "Tensor"]) -> str:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
     return digest
+
+
+def _is_valid(provenance: Provenance) -> bool:
+    """Whether a provenance is of the kinds that it is read as; ValueError for no such network."""
+    origin, shape = provenance.origin, provenance.resnet_shape
+    return (
+        isinstance(provenance.name, str)
+        and (shape is not None or provenance.shape == VGG16)
+        and provenance.normalization in ("unit", "imagenet")
+        and isinstance(origin["kind"], str)
+        and isinstance(origin["official"], bool)
+        and isinstance(origin["url"], str | None)
+        and isinstance(origin["files"], dict)
+        and isinstance(provenance.classifier_after, int)
+        and provenance.classifier_after >= 0
+        and isinstance(provenance.golden, dict | None)
+        and isinstance(provenance.versions, dict)
+        and isinstance(provenance.notes, list)
+    )
 
 
 def _rendered(provenance: Provenance) -> bytes:

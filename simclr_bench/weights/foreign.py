@@ -18,7 +18,11 @@ lightly 1.6, docs and lightly/utils/benchmarking/online_linear_classifier.py; vt
 solo/methods/base.py and simclr.py; torchvision 0.26.
 """
 
+import pickle
 import re
+import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,27 +133,51 @@ def map_names(content: Any, where: str) -> Foreign:
 
 
 def _read_pickle(path: Path) -> Any:
+    _check_members(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of formats that are refused a moment later
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch promises no kind of error for a file that is not its own
         if found := GLOBAL.search(str(error)):
             raise DataError(
                 f"{path}: refused, it holds more than tensors ({found[1]}) and loading it could run"
                 " code; save its state dict alone, as .safetensors if possible"
             ) from error
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "empty"
-        raise DataError(f"{path}: not a readable checkpoint ({reason})") from error
+        # What torch says of other pickles is how to run them.
+        told = "" if isinstance(error, pickle.UnpicklingError | KeyError) else str(error).strip()
+        reason = f" ({told.splitlines()[0].partition('. ')[0]})" if told else ""
+        raise DataError(
+            f"{path}: not a readable checkpoint{reason}; it is cut off, or was not saved by"
+            " torch.save as tensors alone"
+        ) from error
+
+
+def _check_members(path: Path) -> None:
+    """Reads every member of torch's zip against its CRC, which torch itself does not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except zipfile.BadZipFile:
+        return  # an older format, or no checkpoint at all: torch will tell
+    except (OSError, ValueError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise DataError(f"{path}: corrupt, its zip archive cannot be read ({error})") from error
+    if broken is not None:
+        raise DataError(f"{path}: corrupt, the CRC of {broken} in it differs; get the file again")
 
 
 def _unpack(content: Any, where: str) -> State:
     for keys in WRAPPINGS:
-        content = _inside(content, keys) or content
+        inside = _inside(content, keys)
+        content = inside if isinstance(inside, Mapping) and inside else content
     tensors = isinstance(content, Mapping) and all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
     )
-    if not content or not tensors:
+    if not tensors or not content:
         places = " or ".join(".".join(keys) for keys in WRAPPINGS)
-        raise DataError(f"{where}: no state dict at its top level, nor under {places}")
+        raise DataError(
+            f"{where}: no state dict at its top level, nor under {places}; save the network's alone"
+        )
     # DistributedDataParallel puts its own name in front of all.
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
@@ -166,7 +194,7 @@ def _encoder_prefix(state: State, where: str) -> str:
             return prefix
     raise DataError(
         f"{where}: none of VISSL's, lightly's, solo-learn's or torchvision's networks; it begins"
-        f" with {_some(list(state))}"
+        f" with {_some(list(state))}; take prefixes away, or save the encoder's state dict alone"
     )
 
 
@@ -194,7 +222,10 @@ def _shape(encoder: State, where: str) -> ResNetShape:
             f"{where}: groups of {blocks} blocks are not of depth 50, 101, 152 or 200 with"
             " bottlenecks, the networks of torchvision that ours equal"
         )
-    return ResNetShape(depth=depths[0], width=max(stem.shape[0] // 64, 1), pool="symmetric")
+    try:
+        return ResNetShape(depth=depths[0], width=stem.shape[0] // 64, pool="symmetric")
+    except ValueError as error:
+        raise DataError(f"{where}: conv1 has {stem.shape[0]} channels: {error}") from error
 
 
 def _map_vgg16(state: State, where: str) -> Foreign:

@@ -1,20 +1,25 @@
 """A look at weights: what they are, whether their bytes and their network are what they were."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simclr_bench.errors import DataError
+from simclr_bench.storage.pins import read_pins
 from simclr_bench.weights.file import (
     Provenance,
     State,
     description_path,
     part_of,
     read_provenance,
+    read_safetensors,
     read_weights,
 )
 from simclr_bench.weights.library import find_weights
 from simclr_bench.weights.load import build_encoder, check_against_golden
+from simclr_bench.weights.pins import PINS
 from simclr_bench.weights.source import is_tensorflow, read_without_installing
 from simclr_bench.weights.strict import COUNTER
 
@@ -54,20 +59,27 @@ def inspect_weights(name_or_path: str) -> Inspection:
         DataError: There is no such file. What is wrong with one that is there is a fault.
     """
     given = Path(name_or_path)
-    if is_tensorflow(given):
+    if name_or_path and is_tensorflow(given):
         raise DataError(f"{given}: a TensorFlow checkpoint; `weights convert` reads it")
     path = find_weights(name_or_path)
     ours = path.suffix == ".safetensors" and description_path(path).is_file()
     provenance, state, golden = None, None, None
-    faults = []
-    try:
-        provenance = read_provenance(path) if ours else None
-        state, provenance = read_weights(path) if ours else read_without_installing(path)
-        loaded = build_encoder(state, provenance, str(path))
-        share = check_against_golden(loaded, str(path))
-        golden = share if provenance.golden else None
-    except DataError as error:
-        faults.append(str(error))
+    faults: list[str] = []
+    if ours:
+        with _noting(faults):
+            read_pins(path.with_name(PINS))
+        with _noting(faults):
+            provenance = read_provenance(path)
+        with _noting(faults):
+            state, provenance = read_weights(path) if provenance else (read_safetensors(path), None)
+    else:
+        with _noting(faults):
+            state, provenance = read_without_installing(path)
+    if state is not None and provenance is not None:
+        with _noting(faults):
+            loaded = build_encoder(state, provenance, str(path))
+            share = check_against_golden(loaded, str(path))
+            golden = share if provenance.golden else None
     return Inspection(
         path=path,
         ours=ours,
@@ -95,6 +107,14 @@ def as_json(inspection: Inspection) -> dict[str, Any]:
         "golden": inspection.golden,
         "faults": inspection.faults,
     }
+
+
+@contextmanager
+def _noting(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        faults.append(str(error))
 
 
 def _parameters(state: State) -> dict[str, int]:

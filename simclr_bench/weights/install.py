@@ -27,7 +27,7 @@ from simclr_bench.weights.file import (
     read_weights,
     write_weights,
 )
-from simclr_bench.weights.library import ORIGINAL, folder_of, is_installed, path_of
+from simclr_bench.weights.library import FILE, ORIGINAL, folder_of, is_installed, path_of
 from simclr_bench.weights.load import with_golden
 from simclr_bench.weights.pins import (
     check_files,
@@ -163,7 +163,7 @@ def _install(
     python: Path | None = None,
 ) -> Provenance:
     entry = WEIGHTS.get(name)
-    if description_path(source).is_file() and source.suffix == ".safetensors":
+    if source.suffix == ".safetensors" and description_path(source).is_file():
         return _install_ours(source, name)
     if is_tensorflow(source):
         pins, content = read_tensorflow(source, name, shape, python)
@@ -210,6 +210,8 @@ def _alone(name: str) -> Iterator[None]:
     make_directory(folder, "the weights' directory", "set SIMCLR_BENCH_CACHE to another")
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob(f".{FILE}.*"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         yield
 
 

@@ -230,10 +230,15 @@ def build_encoder(state: State, provenance: Provenance, where: str) -> LoadedEnc
     features = shape.features if shape else 512
     load_strictly(body, part_of(state, "encoder"), f"{where}, encoder")
     network = PretrainedNetwork(body, features, provenance.normalization)
+    projection = _projection(part_of(state, "projection"), features, where)
+    # Every layer of the head but the last is as wide as the features.
+    layers = len(projection.dense) if projection is not None else 0
+    whole = layers > 0 and provenance.classifier_after == layers
+    inputs = state[f"projection.dense.{layers - 1}.weight"].shape[0] if whole else features
     return LoadedEncoder(
         network=_frozen(network),
-        projection=_projection(part_of(state, "projection"), features, where),
-        classifier=_classifier(part_of(state, "classifier"), where),
+        projection=projection,
+        classifier=_classifier(part_of(state, "classifier"), inputs, where),
         provenance=provenance,
     )
 
@@ -290,16 +295,16 @@ def _projection(state: State, features: int, where: str) -> ProjectionHead | Non
     if not weights:
         return None
     last = state.get(f"dense.{len(weights) - 1}.weight")
-    output = 128 if last is None else last.shape[0]
+    output = 128 if last is None or last.ndim != 2 else last.shape[0]
     head = ProjectionHead(features, layers=len(weights), output=output)
     load_strictly(head, state, f"{where}, projection")
     return _frozen(head)
 
 
-def _classifier(state: State, where: str) -> nn.Linear | None:
+def _classifier(state: State, inputs: int, where: str) -> nn.Linear | None:
     if not state:
         return None
-    classes, inputs = state["weight"].shape if "weight" in state else (1, 1)
+    classes = next((tensor.shape[0] for tensor in state.values() if tensor.ndim), 1)
     linear = nn.Linear(inputs, classes)
     load_strictly(linear, state, f"{where}, classifier")
     return _frozen(linear)

@@ -20,10 +20,12 @@ from simclr_bench.storage.pins import Pin, read_pins
 from simclr_bench.weights.catalog import CANONICAL_HOSTS, WEIGHTS
 from simclr_bench.weights.library import folder_of
 
+PINS = "pins.json"
+
 
 def pins_path(name: str) -> Path:
     """The pins of what weights are made from."""
-    return folder_of(name) / "pins.json"
+    return folder_of(name) / PINS
 
 
 def is_publishers(url: str) -> bool:

@@ -80,13 +80,18 @@ def require_tensorflow(python: Path | None) -> None:
     from simclr_bench.weights.tensorflow.convert import REMEDY
 
     interpreter = python or Path(sys.executable)
-    program = "import importlib.util, sys; sys.exit(not importlib.util.find_spec('tensorflow'))"
+    program = "import importlib.util; print(importlib.util.find_spec('tensorflow') is not None)"
     try:
-        done = subprocess.run([interpreter, "-c", program], capture_output=True)
+        done = subprocess.run(
+            [interpreter, "-c", program], capture_output=True, stdin=subprocess.DEVNULL
+        )
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise UsageError(f"--python {interpreter}: cannot be run ({reason})") from error
-    if done.returncode:
+    answer = done.stdout.strip()
+    if answer not in (b"True", b"False"):
+        raise UsageError(f"--python {interpreter}: is no Python interpreter")
+    if answer == b"False":
         raise DataError(f"{interpreter} has no TensorFlow, which reads checkpoints; {REMEDY}")
 
 

@@ -145,6 +145,27 @@ def test_a_fault_is_named_and_3(
     assert row["state"] == "fault" and "weights.json" in row["fault"]
 
 
+def test_every_file_that_is_wrong_is_named(
+    cache: Path,  # noqa: F811
+    tmp_path: Path,
+    network: ResNet,  # noqa: F811
+    weights: Output,
+) -> None:
+    weights.json("convert", own(tmp_path / "a.safetensors", network))
+    path = path_of("own/a")
+    files = [path.with_name("pins.json"), path.with_suffix(".json"), path]
+    files[0].write_text("{")
+    files[1].write_text(files[1].read_text() + " ")
+    path.write_bytes(path.read_bytes()[:-1])
+    code, out, _ = weights("inspect", "own/a", "--json")
+    faults = json.loads(out)["faults"]
+    assert code == 3 and len(faults) == 3
+    assert all(fault.startswith(f"{file}: ") for fault, file in zip(faults, files, strict=True))
+    for place in ("", "."):
+        assert "neither weights" in weights.refused(3, "inspect", place) or place
+        assert "wanted the files of one checkpoint" in weights.refused(3, "convert", place)
+
+
 def test_what_cannot_be_inspected_is_refused(cache: Path, weights: Output) -> None:  # noqa: F811
     assert f"weights fetch {NAME}`" in weights.refused(3, "inspect", NAME)
     assert "neither weights" in weights.refused(3, "inspect", "nowhere.pth")

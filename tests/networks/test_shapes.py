@@ -81,7 +81,9 @@ def test_shortcuts_come_first_in_the_first_block_of_every_group() -> None:
     "fields, complaint",
     [
         ({"depth": 51}, "depth must be one of .* got 51"),
-        ({"width": 0}, "width must be at least 1, got 0"),
+        ({"width": 0}, "width must be a whole number of 1 to 8, got 0"),
+        ({"width": 9}, "width must be a whole number of 1 to 8, got 9"),
+        ({"width": 1.5}, "width must be a whole number of 1 to 8, got 1.5"),
         ({"depth": 34, "selective_kernels": True}, "selective kernels need depth 50 or more"),
         ({"pool": "valid"}, "pool must be .* got 'valid'"),
         ({"stem": "tiny"}, "stem must be .* got 'tiny'"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,30 @@ def test_what_is_no_weights_file_is_a_mistake_of_the_caller(
 ) -> None:
     with pytest.raises(ValueError, match="write_weights"):
         write_weights(tmp_path / name, state, provenance())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"origin": []},
+        {"origin": {"kind": "file", "url": None, "files": {}}},
+        {"origin": {"kind": "file", "url": 3, "files": {}, "official": False}},
+        {"normalization": "other"},
+        {"classifier_after": -1},
+        {"classifier_after": "x"},
+        {"golden": [1]},
+        {"notes": 3},
+        {"versions": None},
+        {"name": 5},
+        {"shape": {"depth": 50, "width": 10**6}},
+        {"shape": {"depth": 50, "width": 1.5}},
+    ],
+    ids=str,
+)
+def test_a_description_that_nobody_here_wrote_is_refused(
+    path: Path, change: dict[str, object]
+) -> None:
+    """Its checksum is right, and only what is in it is not."""
+    write_weights(path, STATE, replace(provenance(), **change))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"{path.with_suffix('.json')}: the weights are corrupt"):
+        read_provenance(path)

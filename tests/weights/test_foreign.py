@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,6 +184,13 @@ def test_a_network_that_only_looks_alike_is_refused() -> None:
         build_encoder(mapped.state, provenance(shape=mapped.shape), "here")
 
 
+def deep(channels: int) -> State:
+    """Names of a ResNet-50, with as many channels in its stem."""
+    names = [f"layer{g + 1}.{b}.conv3.weight" for g, n in enumerate((3, 4, 6, 3)) for b in range(n)]
+    stem = torch.zeros(1, 3, 7, 7).expand(channels, -1, -1, -1)
+    return {"conv1.weight": stem, **dict.fromkeys(names, torch.zeros(1))}
+
+
 def shallow() -> State:
     with torch.device("meta"):
         return torchvision.models.resnet18().state_dict()
@@ -194,6 +202,10 @@ def shallow() -> State:
         ({}, "no state dict"),
         ({"epoch": 3}, "no state dict"),
         ([1, 2], "no state dict"),
+        (torch.zeros(3), "no state dict"),
+        ({"state_dict": torch.zeros(3)}, "none of VISSL's"),
+        (deep(9 * 64), "conv1 has 576 channels: width must be a whole number of 1 to 8"),
+        (deep(32), "conv1 has 32 channels: width must be a whole number of 1 to 8"),
         ({"blocks.0.attn.qkv.weight": torch.zeros(1)}, "none of VISSL's"),
         (shallow(), r"\[2, 2, 2, 2\] blocks"),
         (
@@ -249,6 +261,28 @@ def test_a_file_that_is_none_is_one_line(tmp_path: Path, name: str) -> None:
         with pytest.raises(DataError, match=f"{name}: not a readable") as caught:
             read_foreign(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_byte_that_torch_takes_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
+    sound = path.read_bytes()
+    at = len(sound) // 2
+    path.write_bytes(sound[:at] + bytes([sound[at] ^ 0x40]) + sound[at + 1 :])
+    assert torch.load(path, weights_only=True)["features.0.weight"].any()
+    with pytest.raises(DataError, match=rf"{path}: corrupt, the CRC of \S+/data/0 in it differs"):
+        read_foreign(path)
+
+
+def test_no_refusal_says_how_to_run_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    canary = tmp_path / "canary"
+    for protocol in range(6):
+        path.write_bytes(pickle.dumps({"x": Canary(canary)}, protocol))
+        with pytest.raises(DataError) as caught:
+            read_foreign(path)
+        assert "weights_only" not in str(caught.value) and "likely succeed" not in str(caught.value)
+    assert not canary.exists()
 
 
 def test_safetensors_of_others_are_read(tmp_path: Path, state: State) -> None:

@@ -1,6 +1,8 @@
 """Weights into the library: fetched, converted, refused."""
 
 import copy
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,8 +10,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from simclr_bench.errors import DataError, UsageError
@@ -17,8 +21,9 @@ from simclr_bench.networks.resnet import ResNet
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import file_sha256
 from simclr_bench.storage.pins import read_pins
+from simclr_bench.weights import file as weights_file
 from simclr_bench.weights.catalog import WEIGHTS, WeightsFile
-from simclr_bench.weights.file import Provenance, write_weights
+from simclr_bench.weights.file import Provenance, read_provenance, write_weights
 from simclr_bench.weights.install import convert, fetch
 from simclr_bench.weights.library import folder_of, is_installed, path_of
 from simclr_bench.weights.load import load_base, load_encoder, random_encoder
@@ -108,6 +113,8 @@ def test_without_tensorflow_nothing_is_downloaded(cache: Path, tmp_path: Path) -
     assert not (folder_of(NAME) / "original").exists()
     with pytest.raises(UsageError, match="nothing: cannot be run"):
         fetch(WEIGHTS[NAME], python=tmp_path / "nothing")
+    with pytest.raises(UsageError, match="--python /bin/true: is no Python interpreter"):
+        fetch(WEIGHTS[NAME], python=Path("/bin/true"))
 
 
 def checkpoint(directory: Path, text: str = "abc") -> Path:
@@ -199,6 +206,54 @@ def test_weights_that_do_not_fit_are_reported(cache: Path, tmp_path: Path, netwo
         load_encoder(path)
     assert str(caught.value).startswith(f"{path}, encoder: does not fit ResNet")
     assert "1 missing: conv1.weight; 1 unexpected: fc.weight" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "strange", "words"),
+    [
+        ("classifier.weight", torch.ones(10), r"classifier: .*misshapen: weight \[10\] for"),
+        ("classifier.weight", torch.ones(10, 100), r"weight \[10, 100\] for \[10, 512\]"),
+        (
+            "projection.dense.1.weight",
+            torch.ones(()),
+            r"projection: .*weight \[\] for",
+        ),
+    ],
+)
+def test_heads_that_do_not_fit_the_features_are_reported(
+    cache: Path,
+    tmp_path: Path,
+    network: ResNet,
+    part: str,
+    strange: torch.Tensor,
+    words: str,
+) -> None:
+    path = tmp_path / "w.safetensors"
+    state = encoder_state(network) | heads(SMALL.features) | {part: strange}
+    write_weights(path, state, provenance())
+    with pytest.raises(DataError, match=f"{path}, {words}" if ":" in words else words):
+        load_encoder(path)
+
+
+def test_a_killed_process_leaves_what_was_there_and_no_litter(
+    cache: Path, tmp_path: Path, network: ResNet
+) -> None:
+    path = ours(tmp_path / "w.safetensors", network)
+    first = convert(path, name="own/a")
+    for moment in ("save_file", "file_sha256"):
+        child = os.fork()
+        if child == 0:  # dies as it writes the tensors, and before it gives them their name
+            module = safetensors.torch if moment == "save_file" else weights_file
+            kill: Any = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+            setattr(module, moment, kill)
+            state = encoder_state(network) | heads(SMALL.features)
+            write_weights(path_of("own/a"), state, provenance("own/a"))
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        assert read_provenance(path_of("own/a")) == first
+        load_encoder("own/a")
+    assert list(path_of("own/a").parent.glob(".weights.safetensors.*"))
+    convert(path, name="own/a")
+    assert not list(path_of("own/a").parent.glob(".weights.safetensors.*"))
 
 
 @pytest.fixture

@@ -45,3 +45,23 @@ def test_many_faults_are_counted() -> None:
         DataError, match=r"6 missing: 0\.weight, 0\.bias, 1\.weight, 1\.bias and 2 m"
     ):
         load_strictly(network(), {}, "here")
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        torch.ones(3, 2, dtype=torch.int32),
+        torch.ones(3, 2, dtype=torch.bool),
+        torch.ones(3, 2, dtype=torch.complex64),
+        torch.ones(3, 2).to(torch.float8_e4m3fn),
+        torch.ones(3, 2, device="meta"),
+        torch.eye(3)[:, :2].to_sparse(),
+    ],
+    ids=["int", "bool", "complex", "float8", "meta", "sparse"],
+)
+def test_what_copying_would_change_is_refused(strange: torch.Tensor) -> None:
+    state = {**network().state_dict(), "0.weight": strange}
+    with pytest.raises(DataError, match=r"1 not plain numbers: 0\.weight \w+, \w+, on \w+$"):
+        load_strictly(network(), state, "here")
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        load_strictly(network(), {**state, "0.weight": torch.ones(3, 2, dtype=dtype)}, "here")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simclr_bench.errors import DataError
-from simclr_bench.networks.shapes import RESNET_BLOCKS, ResNetShape, resnet_convolutions
+from simclr_bench.networks.shapes import RESNET_BLOCKS, WIDEST, ResNetShape, resnet_convolutions
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -154,7 +154,7 @@ def _candidates(shapes: Shapes) -> Iterator[ResNetShape]:
                     halved = selective and stem == "imagenet"
                     yield ResNetShape(
                         depth=depth,
-                        width=max(channels // (32 if halved else 64), 1),
+                        width=min(max(channels // (32 if halved else 64), 1), WIDEST),
                         selective_kernels=selective,
                         stem=stem,
                     )

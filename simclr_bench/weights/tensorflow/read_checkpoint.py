@@ -37,7 +37,11 @@ def main(prefix: str, target: str, *skip: str) -> None:
         reader = tf.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()
         if OBJECTS in shapes:
-            _stop(UNREADABLE, "holds objects of TensorFlow 2, not the named variables of version 1")
+            _stop(
+                UNREADABLE,
+                "holds objects of TensorFlow 2, not the named variables of version 1; convert the"
+                " checkpoint of version 1, which `simclr-bench weights fetch` gets",
+            )
         wanted = [name for name in shapes if not any(re.fullmatch(rule, name) for rule in skip)]
         arrays = {name: reader.get_tensor(name) for name in wanted}
         step = int(reader.get_tensor("global_step")) if "global_step" in shapes else None
