@@ -186,18 +186,15 @@ def check_weights(path: Path) -> Provenance:
     return provenance
 
 
-def read_weights(name_or_path: str | Path) -> tuple[State, Provenance]:
+def read_weights(path: Path) -> tuple[State, Provenance]:
     """Reads tensors back; their SHA-256 is always checked.
 
     Args:
-        name_or_path: A name of the library, or NAME.safetensors.
+        path: NAME.safetensors.
 
     Raises:
         DataError: A file is missing or corrupt.
     """
-    from simclr_bench.weights.library import find_weights
-
-    path = find_weights(name_or_path) if isinstance(name_or_path, str) else name_or_path
     provenance = check_weights(path)
     state = read_safetensors(path)
     if present_parts(state) != provenance.parts:

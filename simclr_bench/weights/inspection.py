@@ -8,6 +8,7 @@ from typing import Any
 
 from simclr_bench.errors import DataError
 from simclr_bench.storage.pins import read_pins
+from simclr_bench.weights.build import build_encoder, check_against_golden
 from simclr_bench.weights.file import (
     Provenance,
     State,
@@ -18,7 +19,6 @@ from simclr_bench.weights.file import (
     read_weights,
 )
 from simclr_bench.weights.library import find_weights
-from simclr_bench.weights.load import build_encoder, check_against_golden
 from simclr_bench.weights.pins import PINS
 from simclr_bench.weights.source import is_tensorflow, read_without_installing
 from simclr_bench.weights.strict import COUNTER

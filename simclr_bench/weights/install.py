@@ -19,6 +19,7 @@ from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import make_directory
 from simclr_bench.storage.pins import Pin, add_pins
 from simclr_bench.storage.progress import Progress
+from simclr_bench.weights.build import with_golden
 from simclr_bench.weights.catalog import WEIGHTS, WeightsEntry, WeightsFile
 from simclr_bench.weights.file import (
     Provenance,
@@ -28,7 +29,6 @@ from simclr_bench.weights.file import (
     write_weights,
 )
 from simclr_bench.weights.library import FILE, ORIGINAL, folder_of, is_installed, path_of
-from simclr_bench.weights.load import with_golden
 from simclr_bench.weights.pins import (
     check_files,
     is_official,

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from simclr_bench.errors import DataError
 from simclr_bench.networks.shapes import ResNetShape
+from simclr_bench.weights.build import IMAGENET_MEAN, IMAGENET_STD, Vgg16Features, build_encoder
 from simclr_bench.weights.foreign import map_names, read_foreign
-from simclr_bench.weights.load import IMAGENET_MEAN, IMAGENET_STD, Vgg16Features, build_encoder
 from tests.weights.invented import provenance, settle
 
 TORCHVISION = ResNetShape(pool="symmetric")

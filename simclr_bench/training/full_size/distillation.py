@@ -26,7 +26,7 @@ from simclr_bench.training.engine.processes import World
 from simclr_bench.training.full_size.classifier import Classifier, augmented
 from simclr_bench.training.full_size.recipes import DistillRecipe
 from simclr_bench.training.full_size.run import Work
-from simclr_bench.weights.load import LoadedEncoder
+from simclr_bench.weights.build import LoadedEncoder
 
 
 def distillation(

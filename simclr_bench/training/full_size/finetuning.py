@@ -30,7 +30,7 @@ from simclr_bench.training.full_size.classifier import (
 from simclr_bench.training.full_size.labeled import LabeledImages
 from simclr_bench.training.full_size.recipes import FinetuneRecipe
 from simclr_bench.training.full_size.run import Work
-from simclr_bench.weights.load import LoadedEncoder
+from simclr_bench.weights.build import LoadedEncoder
 
 
 def finetuning(

@@ -27,6 +27,7 @@ from simclr_bench.training.engine.loop import Loss, Training, train
 from simclr_bench.training.engine.optimizers import make_optimizer
 from simclr_bench.training.engine.processes import World, spread
 from simclr_bench.training.engine.recipe import Optimization, rate_at, total_steps
+from simclr_bench.weights.build import with_golden
 from simclr_bench.weights.file import (
     PARTS,
     Provenance,
@@ -36,7 +37,6 @@ from simclr_bench.weights.file import (
     write_weights,
     writing_versions,
 )
-from simclr_bench.weights.load import with_golden
 
 WEIGHTS = "weights.safetensors"
 
