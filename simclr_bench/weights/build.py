@@ -7,15 +7,18 @@ parameters, are dropped: they are ImageNet's classifier. The paper does not say 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Literal, TypeVar
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from simclr_bench.errors import DataError
 from simclr_bench.networks.projection import ProjectionHead
-from simclr_bench.networks.resnet import ResNet
-from simclr_bench.weights.file import Provenance, State, part_of
+from simclr_bench.networks.resnet import ResNet, initialize
+from simclr_bench.networks.shapes import ResNetShape
+from simclr_bench.weights.file import Provenance, State, part_of, shape_fields, writing_versions
 from simclr_bench.weights.golden import LOOSE, compare, golden_values, measure
 from simclr_bench.weights.strict import load_strictly
 
@@ -162,6 +165,29 @@ def build_encoder(state: State, provenance: Provenance, where: str) -> LoadedEnc
         classifier=_classifier(part_of(state, "classifier"), inputs, where),
         provenance=provenance,
     )
+
+
+def random_encoder(shape: ResNetShape, seed: int) -> LoadedEncoder:
+    """An encoder with the official initial weights, which no run may call a result.
+
+    Args:
+        shape: Of the network.
+        seed: Determines the weights.
+    """
+    network = ResNet(shape)
+    initialize(network, torch.Generator().manual_seed(seed))
+    state = {f"encoder.{name}": t.contiguous() for name, t in network.state_dict().items()}
+    provenance = Provenance(
+        name=f"random/{shape.name}-{seed}",
+        shape=shape_fields(shape),
+        normalization="unit",
+        origin={"kind": "random", "url": None, "files": {}, "official": False},
+        parts=["encoder"],
+        sha256=sha256(save(state)).hexdigest(),
+        versions=writing_versions(),
+        notes=[f"initial weights, seed {seed}"],
+    )
+    return build_encoder(state, provenance, provenance.name)
 
 
 def check_against_golden(loaded: LoadedEncoder, where: str) -> float:

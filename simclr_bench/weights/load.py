@@ -5,14 +5,8 @@ load_base       what a student stands on: VGG16 or ResNet50
 random_encoder  an encoder that nobody trained, for what needs a network and no result
 """
 
-from hashlib import sha256
 from pathlib import Path
 
-import torch
-from safetensors.torch import save
-
-from simclr_bench.networks.resnet import ResNet, initialize
-from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.weights.build import (
     LoadedEncoder,
     PretrainedNetwork,
@@ -24,8 +18,6 @@ from simclr_bench.weights.file import (
     State,
     description_path,
     read_weights,
-    shape_fields,
-    writing_versions,
 )
 from simclr_bench.weights.install import install_from_torch_hub
 from simclr_bench.weights.library import find_weights
@@ -67,29 +59,6 @@ def load_base(name_or_path: str | Path) -> PretrainedNetwork:
     if isinstance(name_or_path, str):
         install_from_torch_hub(name_or_path)
     return load_encoder(name_or_path).network
-
-
-def random_encoder(shape: ResNetShape, seed: int) -> LoadedEncoder:
-    """An encoder with the official initial weights, which no run may call a result.
-
-    Args:
-        shape: Of the network.
-        seed: Determines the weights.
-    """
-    network = ResNet(shape)
-    initialize(network, torch.Generator().manual_seed(seed))
-    state = {f"encoder.{name}": t.contiguous() for name, t in network.state_dict().items()}
-    provenance = Provenance(
-        name=f"random/{shape.name}-{seed}",
-        shape=shape_fields(shape),
-        normalization="unit",
-        origin={"kind": "random", "url": None, "files": {}, "official": False},
-        parts=["encoder"],
-        sha256=sha256(save(state)).hexdigest(),
-        versions=writing_versions(),
-        notes=[f"initial weights, seed {seed}"],
-    )
-    return build_encoder(state, provenance, provenance.name)
 
 
 def _read(name_or_path: str | Path) -> tuple[State, Provenance]:

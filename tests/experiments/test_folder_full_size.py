@@ -19,7 +19,7 @@ from simclr_bench.experiments.settings.tree import NetworkSettings
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.paper.official import obstacles
 from simclr_bench.report.stored import finished_document
-from simclr_bench.weights.load import random_encoder
+from simclr_bench.weights.build import random_encoder
 from tests.report.test_schema import VALIDATOR
 
 SHAPE = ResNetShape(depth=18)

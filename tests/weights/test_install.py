@@ -22,11 +22,12 @@ from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import file_sha256
 from simclr_bench.storage.pins import read_pins
 from simclr_bench.weights import file as weights_file
+from simclr_bench.weights.build import random_encoder
 from simclr_bench.weights.catalog import WEIGHTS, WeightsFile
 from simclr_bench.weights.file import Provenance, read_provenance, write_weights
 from simclr_bench.weights.install import convert, fetch
 from simclr_bench.weights.library import folder_of, is_installed, path_of
-from simclr_bench.weights.load import load_base, load_encoder, random_encoder
+from simclr_bench.weights.load import load_base, load_encoder
 from simclr_bench.weights.pins import pins_path
 from tests.weights.conftest import NAME, Publisher
 from tests.weights.invented import SMALL, encoder_state, heads, provenance
@@ -243,6 +244,7 @@ def test_a_killed_process_leaves_what_was_there_and_no_litter(
     for moment in ("save_file", "file_sha256"):
         child = os.fork()
         if child == 0:  # dies as it writes the tensors, and before it gives them their name
+            torch.set_num_threads(1)  # OpenMP's others were not forked: it would wait for them
             module = safetensors.torch if moment == "save_file" else weights_file
             kill: Any = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
             setattr(module, moment, kill)

@@ -3,19 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
-from simclr_bench.data.augment import center_view
-from simclr_bench.data.randomness import permutation
 from simclr_bench.datasets.library import open_dataset
 from simclr_bench.experiments.execution.extraction import Extractor, Viewing
 from simclr_bench.experiments.execution.features import Bench
 from simclr_bench.experiments.execution.inputs import LoadedData, Networks
-from simclr_bench.experiments.execution.stream import pick
+from simclr_bench.experiments.execution.untrained import (
+    UNTRAINED_BATCH,
+    UNTRAINED_IMAGES,
+    UNTRAINED_SEED,
+    untrained,
+)
 from simclr_bench.experiments.provenance.fingerprint import source_fingerprint
 from simclr_bench.networks.shapes import ResNetShape
-from simclr_bench.weights.load import load_base, load_encoder, random_encoder
+from simclr_bench.weights.build import random_encoder
+from simclr_bench.weights.load import load_base, load_encoder
 
 # Batch sizes of the paper divide it; a block of 64 views of 224 pixels is 39 MB.
 BLOCK = 64
@@ -23,13 +26,12 @@ BLOCK = 64
 # Images that run at a time on the CPU, where more only cost memory.
 AT_A_TIME = {"cpu": 16, "cuda": BLOCK}
 
-# The control's batch norms measure this many training images, or all of fewer, so many at a time.
-UNTRAINED_IMAGES, UNTRAINED_BATCH = 512, 32
-UNTRAINED_SEED = 0
-
+# What features come from beside pixels and weights, which have hashes of their own.
 FEATURE_CODE = (
     "simclr_bench.experiments.execution.features",
-    "simclr_bench.experiments.execution.full_size",
+    "simclr_bench.experiments.execution.untrained",
+    "simclr_bench.weights.build",
+    "simclr_bench.weights.foreign",
 )
 
 
@@ -110,26 +112,3 @@ def load_imported(name: str) -> LoadedData:
         official = "official" if source["official"] else "unofficial"
         described["source"] = f"{official} {source['kind']}"
     return LoadedData(opened.train, opened.heldout, described, opened.manifest.content_sha256)
-
-
-def untrained(shape: ResNetShape, data: LoadedData, viewing: Viewing) -> nn.Module:
-    """The control, frozen: initial weights, batch-norm statistics of training images.
-
-    Args:
-        shape: The encoder's.
-        data: Evaluation views of `UNTRAINED_IMAGES` of its training images are measured.
-        viewing: How images are shown.
-    """
-    network = random_encoder(shape, UNTRAINED_SEED).network.to(viewing.device)
-    drawn = permutation(len(data.train), UNTRAINED_SEED, 0, "untrained control: images")
-    drawn = drawn[:UNTRAINED_IMAGES]
-    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-        norm.train()
-    with torch.no_grad():
-        for at in range(0, len(drawn), UNTRAINED_BATCH):
-            some = pick(data.train, drawn[at : at + UNTRAINED_BATCH], viewing.device)
-            network(center_view(some, size=viewing.size, kernel=viewing.kernel))
-    return network.eval()

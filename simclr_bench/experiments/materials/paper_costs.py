@@ -109,7 +109,7 @@ def _probe(network: NetworkSettings, device: str) -> tuple[float, float]:
 
     from simclr_bench.data.augment import training_views
     from simclr_bench.experiments.execution.extraction import Extractor
-    from simclr_bench.weights.load import random_encoder
+    from simclr_bench.weights.build import random_encoder
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

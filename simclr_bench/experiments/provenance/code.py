@@ -18,9 +18,13 @@ CODE: dict[str, tuple[str, ...]] = {
 
 # Where a profile's images come from, and its networks where a hash of the weights is not all. The
 # embedded sets are code, not files; those of the paper are pixels that were decoded once and have
-# a hash.
+# a hash, so that what imports, downloads or converts is none of it.
 DATA_CODE: dict[str, tuple[str, ...]] = {
     "embedded": ("simclr_bench.data.embedded",),
     "folder": ("simclr_bench.data.folder",),
-    "paper": ("simclr_bench.experiments.execution.full_size",),
+    "paper": (
+        "simclr_bench.experiments.execution.untrained",
+        "simclr_bench.weights.build",
+        "simclr_bench.weights.foreign",
+    ),
 }

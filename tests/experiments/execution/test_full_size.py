@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from simclr_bench.data.augment import center_view
 from simclr_bench.data.images import ImageSet
 from simclr_bench.errors import DataError
-from simclr_bench.experiments.execution import full_size
+from simclr_bench.experiments.execution import full_size, untrained
 from simclr_bench.experiments.execution.execute import execute
 from simclr_bench.experiments.execution.extraction import Viewing
 from simclr_bench.experiments.execution.features import Bench
-from simclr_bench.experiments.execution.full_size import full_size_bench, untrained
+from simclr_bench.experiments.execution.full_size import full_size_bench
 from simclr_bench.experiments.execution.outcome import Outcome
 from simclr_bench.networks.shapes import ResNetShape
-from simclr_bench.weights.load import random_encoder
+from simclr_bench.weights.build import random_encoder
 from tests.experiments.execution import test_student
 from tests.experiments.execution.tiny import CLASSES, job, tiny_set
 
@@ -212,7 +212,7 @@ def test_memory_that_runs_out_is_recorded_and_changes_no_prediction(
 
 def test_the_control_measures_its_batch_norms_on_a_bounded_number_of_images() -> None:
     data = full_size.load_imported("dtd")
-    network = untrained(SHAPE, data, VIEWING)
+    network = untrained.untrained(SHAPE, data, VIEWING)
     stem = network.body.bn1
     with torch.no_grad():
         images = [data.train.images[position] for position in range(84)]
@@ -225,9 +225,9 @@ def test_the_control_measures_its_batch_norms_on_a_bounded_number_of_images() ->
 
 
 def test_the_control_looks_at_no_more_images_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full_size, "UNTRAINED_IMAGES", 10)
+    monkeypatch.setattr(untrained, "UNTRAINED_IMAGES", 10)
     data = full_size.load_imported("dtd")
-    untrained(SHAPE, data, VIEWING)
+    untrained.untrained(SHAPE, data, VIEWING)
     assert data.train.images.read == 10
 
 

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +101,12 @@ def test_a_flipped_byte_or_a_missing_one_is_named() -> None:
     assert counted.made == [3]
 
 
-def in_process(work: object, *arguments: object) -> multiprocessing.Process:
-    process = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+def in_process(work: Callable[..., None], *arguments: object) -> multiprocessing.Process:
+    def alone() -> None:
+        torch.set_num_threads(1)  # OpenMP's others are not forked: it would wait for them
+        work(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=alone)
     process.start()
     return process
 

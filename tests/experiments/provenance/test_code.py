@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from simclr_bench.experiments.execution.full_size import FEATURE_CODE
 from simclr_bench.experiments.provenance import fingerprint
 from simclr_bench.experiments.provenance.code import CODE, DATA_CODE
 
@@ -93,3 +94,31 @@ def test_all_that_a_job_loads_counts_but_what_its_packages_say_of_themselves(kin
 @pytest.mark.parametrize("profile", ["embedded", "folder", "paper"])
 def test_the_code_of_each_profiles_data_is_there(profile: str) -> None:
     assert len(fingerprint.source_fingerprint(*DATA_CODE[profile])) == 64
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("weights/build.py", True),
+        ("networks/resnet.py", True),
+        ("data/kernels.py", True),
+        ("experiments/execution/untrained.py", True),
+        ("experiments/execution/extraction.py", True),
+        # Weights and pixels have hashes: how they came here is no part of a result.
+        ("storage/http.py", False),
+        ("weights/install.py", False),
+        ("datasets/archives.py", False),
+        ("datasets/layouts/dtd.py", False),
+    ],
+)
+def test_features_cost_days_and_outlive_what_only_fetches(
+    copy: Path, path: str, changed: bool
+) -> None:
+    def hashes() -> tuple[str, str]:
+        kept = fingerprint.source_fingerprint(*FEATURE_CODE)
+        return kept, fingerprint.source_fingerprint(*CODE["head"], *DATA_CODE["paper"])
+
+    before = hashes()
+    (copy / path).write_text((copy / path).read_text() + "\n# changed\n")
+    for was, now in zip(before, hashes(), strict=True):
+        assert (was != now) is changed

@@ -36,7 +36,7 @@ from simclr_bench.training.full_size.recipes import (
     parse_network,
 )
 from simclr_bench.training.full_size.run import check_batch
-from simclr_bench.weights.load import random_encoder
+from simclr_bench.weights.build import random_encoder
 from tests.training.engine.tiny import ALONE, RECIPE
 
 SHAPE = ResNetShape(depth=18, stem="cifar")
