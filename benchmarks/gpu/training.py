@@ -8,18 +8,20 @@ head, NT-Xent, gradients and LARS (ours) or SGD (lightly's examples). Appends a 
 OUT/gpu_training.jsonl. Exit codes: 0 done, 1 ours failed somewhere, 75 no time for all of it.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.gpu.plan import TRAINING_BATCHES
+from benchmarks.gpu.rates import FILE, WORKS, Rate
 from benchmarks.gpu.stages import OUT_OF_TIME, say
+from benchmarks.machine import environment
 from simclr_bench.networks.projection import ProjectionHead
 from simclr_bench.networks.resnet import ResNet, initialize
 from simclr_bench.networks.shapes import ResNetShape
@@ -27,39 +29,9 @@ from simclr_bench.storage.files import canonical_json
 from simclr_bench.training.engine.optimizers import make_optimizer
 from simclr_bench.training.engine.recipe import Optimization
 
-FILE = "gpu_training.jsonl"
 WARM, ROUNDS = 3, 10
 
 Call = Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """How fast one loop was.
-
-    Attributes:
-        work: "features" or "step".
-        provider: "simclr_bench" or "lightly".
-        batch: Images of a call; a step has two views of each.
-        side: Pixels.
-        images_per_s: Median over the rounds; None where it did not run.
-        rounds: How many were timed.
-        why_not: Why it did not run, else "".
-        peak_mb: Memory at most, MiB; None on a CPU.
-        device: What it ran on.
-        torch: Version.
-    """
-
-    work: str
-    provider: str
-    batch: int
-    side: int
-    images_per_s: float | None
-    rounds: int
-    why_not: str
-    peak_mb: float | None
-    device: str
-    torch: str
 
 
 def measure(
@@ -67,13 +39,13 @@ def measure(
 ) -> Rate:
     """Times one loop; not to fit in memory, or not to be installed, is an answer too."""
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-    speed, peak, why_not = None, None, ""
+    times: tuple[float, ...] = ()
+    peak, why_not = None, ""
     try:
         call = BUILDERS[provider](work, batch, device, shape, side)
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        times = [_seconds(call, device) for _ in range(WARM + rounds)][WARM:]
-        speed = batch / statistics.median(times)
+        times = tuple(_seconds(call, device) for _ in range(WARM + rounds))[WARM:]
         if device == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**20
     except torch.OutOfMemoryError:
@@ -87,13 +59,21 @@ def measure(
         provider=provider,
         batch=batch,
         side=side,
-        images_per_s=speed,
-        rounds=rounds,
+        package=_package(provider),
+        times_s=times,
         why_not=why_not,
         peak_mb=peak,
         device=name,
-        torch=torch.__version__,
+        environment=environment(),
     )
+
+
+def _package(provider: str) -> str | None:
+    name = provider.replace("_", "-")
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return None
 
 
 def _seconds(call: Call, device: str) -> float:
@@ -178,7 +158,7 @@ def main() -> int:
     torch.backends.cudnn.benchmark = True
     failed = False
     for batch in TRAINING_BATCHES:
-        for work in ("features", "step"):
+        for work in WORKS:
             for provider in BUILDERS:
                 if time.monotonic() > end:
                     return 1 if failed else OUT_OF_TIME
