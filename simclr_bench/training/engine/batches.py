@@ -18,7 +18,9 @@ from torch import Tensor
 
 from simclr_bench.data.randomness import permutation
 
-AHEAD = 3  # batches
+# What is read ahead of the batch in use, at most: a thousand photographs as a camera takes them
+# would fill the memory of any machine.
+AHEAD, AHEAD_BYTES = 2, 2**30  # batches
 
 Read = Callable[[int], Tensor]
 
@@ -118,13 +120,17 @@ def batches(
             yield made(step, [read(int(number)) for number in addressed(step)[0]])
         return
     waiting: deque[list[Future[Tensor]]] = deque()
+    ahead = 0  # of the first batch nothing is known
     with ThreadPoolExecutor(workers, thread_name_prefix="images") as pool:
         try:
             for step in range(start, steps):
-                for later in range(step + len(waiting), min(step + AHEAD, steps)):
+                for later in range(step + len(waiting), min(step + ahead + 1, steps)):
                     numbers, _ = addressed(later)
                     waiting.append([pool.submit(read, int(number)) for number in numbers])
-                yield made(step, [future.result() for future in waiting.popleft()])
+                pixels = [future.result() for future in waiting.popleft()]
+                held = sum(image.nbytes for image in pixels)
+                ahead = min(AHEAD, AHEAD_BYTES // max(held, 1))
+                yield made(step, pixels)
         finally:
             for futures in waiting:
                 for future in futures:

@@ -1,6 +1,7 @@
 """The stream of images: what is in a batch, whoever reads it."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from simclr_bench.errors import DataError
+from simclr_bench.training.engine import batches as module
 from simclr_bench.training.engine.batches import Batch, batches, numbers_of
 
 CPU = torch.device("cpu")
@@ -78,6 +80,41 @@ def test_processes_share_a_batch_without_overlap() -> None:
     shares = [read(workers=0, rank=rank, size=2) for rank in range(2)]
     for whole, first, second in zip(read(workers=0), *shares, strict=True):
         assert list(whole.draws) == [*first.draws, *second.draws]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(0, 0), (90, 1), (2**30, 2)])
+def test_large_images_are_not_read_ahead(
+    monkeypatch: pytest.MonkeyPatch, limit: int, most: int
+) -> None:
+    """A batch of four has 48 to 72 bytes here."""
+    monkeypatch.setattr(module, "AHEAD_BYTES", limit)
+    begun = []
+
+    def counted(number: int) -> Tensor:
+        begun.append(number)
+        return image(number)
+
+    source = batches(
+        counted,
+        10,
+        batch_size=4,
+        seed=3,
+        start=0,
+        steps=7,
+        rank=0,
+        size=1,
+        workers=2,
+        device=CPU,
+    )
+    next(source)
+    assert len(begun) == 4  # of the first batch nothing is known before
+    next(source)
+    limit_s = time.monotonic() + 30
+    while len(begun) < 4 * (2 + most):
+        assert time.monotonic() < limit_s
+        time.sleep(0.001)
+    assert len(begun) == 4 * (2 + most)
+    source.close()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
