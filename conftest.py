@@ -5,6 +5,7 @@ is missing they are not collected, and the header says so; `.ci/run` demands tha
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,11 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Sets up OpenMP before torch, which reads this once, is loaded. The user's setting wins."""
+    """Sets up signals, and OpenMP before torch, which reads this once, is loaded."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a run in the background inherits it, and hands it down to whatever a test interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The user's own setting wins.
     if config.getoption("benchmark_only", False):
         # Unbound, two threads can end up on one core, and every parallel region waits for a tick.
         os.environ.setdefault("OMP_PROC_BIND", "true")

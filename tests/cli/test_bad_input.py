@@ -200,7 +200,7 @@ def test_an_interrupted_command_says_how_to_go_on(
     assert stdout == "" and "the same command continues" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
     assert not list((command.cache / "encoders").iterdir())
-    command("report", "--out", tmp_path / "run").assert_refused(3, "no job has finished yet")
+    command("report", "--out", tmp_path / "run").assert_refused(3, "no run is here")
 
 
 def test_debug_shows_the_traceback_and_keeps_the_code(command: Command, tmp_path: Path) -> None:
