@@ -11,7 +11,7 @@ from PIL import Image
 from simclr_bench.data.decode import decode_bytes
 from simclr_bench.data.headers import Header, read_header
 from simclr_bench.errors import DataError
-from tests.datasets.miniature import bomb_jpeg, bomb_png, jpeg, picture, png
+from tests.datasets.pictures import bomb_jpeg, bomb_png, jpeg, picture, png
 
 
 def saved(kind: str, size: tuple[int, int], **options: object) -> bytes:

@@ -7,10 +7,8 @@ other nine splits, annotation files. Images are random, of varied sizes.
 import io
 import json
 import random
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +17,8 @@ import numpy as np
 from PIL import Image
 
 from simclr_bench.datasets.catalog import DATASETS, Dataset
+from tests.datasets.pictures import jpeg, picture, without_jfif
+from tests.datasets.written_records import example, record
 
 # What TensorFlow Datasets calls the sets.
 TFDS_NAMES = {"cifar_100": "cifar100", "food_101": "food101"}
@@ -197,82 +197,6 @@ def write_prepared(
     return folder
 
 
-def jpeg(
-    size: tuple[int, int] = (24, 20), seed: int = 0, mode: str = "RGB", **options: object
-) -> bytes:
-    """A JPEG file of random blobs. `size` is width, height."""
-    buffer = io.BytesIO()
-    picture(size, seed).convert(mode).save(buffer, "JPEG", quality=90, **options)
-    return buffer.getvalue()
-
-
-def png(size: tuple[int, int] = (24, 20), seed: int = 0, mode: str = "RGB") -> bytes:
-    """A PNG file of random blobs. `size` is width, height."""
-    buffer = io.BytesIO()
-    picture(size, seed).convert(mode).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def sixteen_bits() -> bytes:
-    """A gray PNG file of 64 x 64 pixels of 16 bits, every 16th value once."""
-    values = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def picture(size: tuple[int, int], seed: int) -> Image.Image:
-    """Random blobs: a JPEG of them is close to them. `size` is width, height."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-
-
-def without_jfif(data: bytes) -> bytes:
-    """A JPEG file without its JFIF segment: a valid image all the same."""
-    assert data[2:4] == b"\xff\xe0" and data[6:10] == b"JFIF"
-    return data[:2] + data[4 + struct.unpack_from(">H", data, 4)[0] :]
-
-
-def rotated_by_exif(data_size: tuple[int, int] = (30, 18), seed: int = 5) -> bytes:
-    """A JPEG file whose EXIF asks for a rotation by 90 degrees."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return jpeg(data_size, seed, exif=exif)
-
-
-def bomb_png(side: int = 60_000) -> bytes:
-    """A small PNG file whose header states side x side pixels."""
-    whole = png((8, 8))
-    header = struct.pack(">II", side, side) + whole[24:29]
-    check = struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    return whole[:16] + header + check + whole[33:]
-
-
-def bomb_jpeg(side: int = 60_000) -> bytes:
-    """A small JPEG file whose frame header states side x side pixels."""
-    whole = jpeg((8, 8))
-    at = whole.index(b"\xff\xc0") + 5
-    return whole[:at] + struct.pack(">HH", side, side) + whole[at + 4 :]
-
-
-def record(data: bytes) -> bytes:
-    """A TFRecord."""
-    length = struct.pack("<Q", len(data))
-    return length + _masked(length) + data + _masked(data)
-
-
-def example(features: Mapping[str, bytes | int]) -> bytes:
-    """A tf.train.Example with one value a feature."""
-    entries = b""
-    for name, value in features.items():
-        if isinstance(value, bytes):
-            feature = _field(1, _field(1, value))
-        else:  # packed, as proto3 writes it
-            feature = _field(3, _field(1, _varint(value)))
-        entries += _field(1, _field(1, name.encode()) + _field(2, feature))
-    return _field(1, entries)
-
-
 @dataclass(frozen=True)
 class _Draw:
     seed: int
@@ -445,36 +369,3 @@ def _tfds_example(name: str, entry: Entry, named: bool) -> bytes:
         text = f"PetImages/{entry.id}" if name == "cats_vs_dogs" else entry.id
         features[feature] = text.encode()
     return example(features)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    data = b""
-    while value > 0x7F:
-        data += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return data + bytes([value])
-
-
-def _masked(data: bytes) -> bytes:
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _crc_table()

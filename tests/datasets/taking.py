@@ -13,11 +13,7 @@ from simclr_bench.datasets.library import (
     dataset_directory,
     import_dataset,
 )
-from tests.datasets.miniature import (
-    Entry,
-    Miniature,
-    make_miniature,
-)
+from tests.datasets.miniature import Entry, Miniature, make_miniature
 
 CLASSES = {
     "food_101": ("baklava", "cheesecake", "cheese_plate"),

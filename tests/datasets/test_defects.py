@@ -16,16 +16,8 @@ from simclr_bench.datasets.library import (
 from simclr_bench.errors import DataError
 from tests.datasets.attacks import ATTACKS
 from tests.datasets.conftest import nothing_new
-from tests.datasets.miniature import (
-    bomb_jpeg,
-    bomb_png,
-    jpeg,
-    png,
-    rotated_by_exif,
-    sixteen_bits,
-    write_archive,
-    write_folder,
-)
+from tests.datasets.miniature import write_archive, write_folder
+from tests.datasets.pictures import bomb_jpeg, bomb_png, jpeg, png, rotated_by_exif, sixteen_bits
 from tests.datasets.taking import expected, ids_of, small, take
 
 # Defects of one image: its bytes, and the error, or None where the image is good.

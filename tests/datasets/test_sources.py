@@ -19,12 +19,8 @@ from simclr_bench.datasets.library import (
 )
 from simclr_bench.errors import DataError
 from tests.datasets.conftest import nothing_new
-from tests.datasets.miniature import (
-    jpeg,
-    write_archive,
-    write_folder,
-    write_prepared,
-)
+from tests.datasets.miniature import write_archive, write_folder, write_prepared
+from tests.datasets.pictures import jpeg
 from tests.datasets.taking import PROGRESS, expected, ids_of, small, take
 
 

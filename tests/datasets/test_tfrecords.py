@@ -9,7 +9,7 @@ import pytest
 from simclr_bench.datasets.archives import LIMITS
 from simclr_bench.datasets.tfrecords import parse_example, read_records
 from simclr_bench.errors import DataError
-from tests.datasets.miniature import example, record
+from tests.datasets.written_records import example, record
 
 RECORDS = [b"first", b"", bytes(5000)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from simclr_bench.data.decode import decode_bytes
 from simclr_bench.datasets.tfrecords import parse_example, read_records
-from tests.datasets.miniature import jpeg, png, rotated_by_exif, sixteen_bits
+from tests.datasets.pictures import jpeg, png, rotated_by_exif, sixteen_bits
 from tests.tensorflow.interpreter import run_program
 
 FILES = {
