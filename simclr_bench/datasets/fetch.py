@@ -8,12 +8,10 @@ from simclr_bench.datasets.catalog import Archive, Dataset, downloads_directory
 from simclr_bench.errors import DataError
 from simclr_bench.storage.download import Downloaded, NotThere, download
 from simclr_bench.storage.pins import Pin, add_pins, read_pins
-from simclr_bench.storage.progress import Progress, Stage
+from simclr_bench.storage.progress import Progress, fetching
 
 if TYPE_CHECKING:
     from simclr_bench.datasets.library import Manifest
-
-MEGABYTE = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +56,17 @@ def fetch_dataset(
         return Fetched(name=dataset.name, archive=None, manifest=imported)
     archive, downloaded = _first_archive(dataset, offline, progress)
     known = read_pins(pins_path(dataset)).get(archive.name)
-    # The hash says that these bytes are what the URL gives, whoever brought them here.
-    url = downloaded.url or (known.url if known else archive.urls[0])
+    # A hash that is published says that these bytes are the URL's, whoever brought them here.
+    before = archive.urls[0] if archive.sha256 else known.url if known else None
+    url = downloaded.url or before
     manifest = import_dataset(dataset, downloaded.path, url=url, progress=progress)
     if archive.sha256 is None:
-        pin = Pin(sha256=downloaded.sha256, bytes=downloaded.bytes, url=url, official=True)
+        pin = Pin(
+            sha256=downloaded.sha256,
+            bytes=downloaded.bytes,
+            url=url,
+            official=downloaded.url is not None,
+        )
         add_pins(pins_path(dataset), {archive.name: pin})
     if not keep_archive:
         downloaded.path.unlink()
@@ -98,34 +102,18 @@ def _first_archive(
     for archive in sorted(dataset.archives, key=lambda archive: not archive.path.is_file()):
         known = None if archive.sha256 else pins.get(archive.name)
         size = archive.size if archive.size is not None else known.bytes if known else None
-        megabytes = -(-(size or 0) // MEGABYTE)
         try:
-            with progress.stage(f"fetching {archive.name}, MB", megabytes) as stage:
+            with fetching(progress, archive.name, size) as advance:
                 return archive, download(
                     archive.urls,
                     archive.path,
                     sha256=known.sha256 if known else archive.sha256,
                     size=size,
                     md5=archive.md5,
-                    advance=_Megabytes(stage).advance,
+                    advance=advance,
                     offline=offline,
                 )
         except NotThere as error:
             gone.append(error)
             progress.say(f"{archive.name} is not served any more")
     raise DataError("; ".join(map(str, gone)))
-
-
-class _Megabytes:
-    """Tells a stage of whole megabytes what is counted in bytes."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage, self._bytes, self._told = stage, 0, 0
-
-    def advance(self, amount: int) -> None:
-        """Counts bytes; negative ones were given up."""
-        self._bytes += amount
-        megabytes = -(-self._bytes // MEGABYTE)
-        if megabytes != self._told:
-            self._stage.advance(megabytes - self._told)
-            self._told = megabytes

@@ -1,6 +1,5 @@
 """Taking a data set in: from what the user has to pixels that are checked, once."""
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -19,6 +18,7 @@ from simclr_bench.datasets.manifest import (
 )
 from simclr_bench.errors import DataError, StoreError
 from simclr_bench.storage.files import file_sha256, make_directory, sync_directory
+from simclr_bench.storage.locks import locked
 from simclr_bench.storage.progress import Progress
 
 if TYPE_CHECKING:
@@ -220,14 +220,9 @@ def _remove_leftovers(name: str) -> None:
 
 @contextmanager
 def _held(directory: Path) -> Iterator[None]:
-    """Holds a data set's directory against other importers; the system frees it on death."""
-    make_directory(directory, "the data set's directory", "set SIMCLR_BENCH_CACHE to another")
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(directory / "lock", flags, 0o666), "r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(
-                f"{directory}: another process is importing this data set; wait for it"
-            ) from error
+    """Holds a data set's directory against other importers."""
+    elsewhere = "set SIMCLR_BENCH_CACHE to another"
+    make_directory(directory, "the data set's directory", elsewhere)
+    busy = StoreError(f"{directory}: another process is importing this data set; wait for it")
+    with locked(directory / "lock", busy=lambda _: busy, remedy=elsewhere):
         yield

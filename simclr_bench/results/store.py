@@ -12,7 +12,6 @@ Predictions are written before their record, and the record commits both: predic
 record are the leftovers of a killed writer, and the next one removes them.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,10 +20,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 
 from simclr_bench.errors import DataError, StoreError
 from simclr_bench.storage.files import make_directory, sync_directory, write_atomically
+from simclr_bench.storage.locks import locked
 
 if TYPE_CHECKING:  # numpy is loaded only where arrays are: reading records takes less time
     import numpy as np
@@ -89,16 +89,7 @@ class RunDirectory:
             StoreError: Another process holds it, or another version wrote it.
         """
         _make(self.path)
-        with self._open_lock() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                holder = lock.read().strip() or "unknown"
-                raise StoreError(
-                    f"{self.path}: held by another process ({holder}); wait for it or give"
-                    " another --out"
-                ) from error
+        with locked(self.path / "lock", busy=self._busy, remedy="give another --out") as lock:
             if self._marker.exists():
                 self.check_version()
             else:
@@ -114,16 +105,11 @@ class RunDirectory:
                 leftover.unlink(missing_ok=True)
             yield
 
-    def _open_lock(self) -> TextIO:
-        path = self.path / "lock"
-        try:
-            # Not through a link: the pid is written into this file.
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            return os.fdopen(os.open(path, flags, 0o666), "r+", encoding="ascii", errors="replace")
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be locked ({_why(error)}); give another --out"
-            ) from error
+    def _busy(self, holder: str) -> StoreError:
+        return StoreError(
+            f"{self.path}: held by another process ({holder or 'unknown'}); wait for it or give"
+            " another --out"
+        )
 
     def check_version(self) -> None:
         """Makes sure that this version of the store wrote the directory.

@@ -4,18 +4,19 @@ A file appears under its name once its size and hashes are right. Until then it 
 which an interrupted or refused connection leaves, and the next call continues.
 """
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simclr_bench.errors import DataError
 from simclr_bench.storage.files import file_hashes, make_directory, sync_directory
 from simclr_bench.storage.http import Refused
+from simclr_bench.storage.locks import locked
 from simclr_bench.storage.transfer import Answer, Transfer, bring, discard, length_of
+
+ELSEWHERE = "set SIMCLR_BENCH_CACHE to another"
 
 
 class NotThere(DataError):
@@ -94,8 +95,9 @@ def download(
             f"{target}: {fault}, and the network is forbidden (--offline or SIMCLR_BENCH_OFFLINE);"
             f" allow it, or put there what {urls[0]} gives"
         )
-    make_directory(target.parent, "the download directory", "set SIMCLR_BENCH_CACHE to another")
-    with _alone(target):
+    make_directory(target.parent, "the download directory", ELSEWHERE)
+    # Another process may be fetching the same file.
+    with locked(target.parent / f".{target.name}.lock", remedy=ELSEWHERE):
         if target.is_file() and (found := wanted.compare(target)).fault is None:
             advance(found.bytes)  # another process has been faster
             return found.downloaded(target, None)
@@ -204,11 +206,3 @@ def _require_room(partial: Path, size: int | None) -> None:
             f"{partial}: {missing} more bytes are needed, the disk has {free}; free some, or set"
             " SIMCLR_BENCH_CACHE to another disk"
         )
-
-
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Waits until no other process fetches the same file."""
-    with (target.parent / f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

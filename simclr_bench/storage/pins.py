@@ -6,7 +6,6 @@ A file is pinned once what is in it was checked by other means. From then on it 
 these bytes, wherever it comes from; but what its publisher sent may replace what somebody had.
 """
 
-import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from simclr_bench.errors import DataError
 from simclr_bench.storage.files import make_directory, sha256_of, write_atomically
+from simclr_bench.storage.locks import locked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ def add_pins(path: Path, seen: Mapping[str, Pin]) -> None:
         DataError: A file was pinned as another one, and nothing is changed; or the pins are
             damaged, or cannot be written.
     """
-    make_directory(path.parent, "the directory of pins", "set SIMCLR_BENCH_CACHE to another")
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    elsewhere = "set SIMCLR_BENCH_CACHE to another"
+    make_directory(path.parent, "the directory of pins", elsewhere)
+    with locked(path.with_name(f".{path.name}.lock"), remedy=elsewhere):
         pins = read_pins(path)
         for name, new in seen.items():
             known = pins.setdefault(name, new)

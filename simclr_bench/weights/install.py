@@ -8,17 +8,17 @@ saw when it fetched it over https from the publisher itself; and the checkpoint'
 published one.
 """
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from simclr_bench.errors import DataError, UsageError
 from simclr_bench.networks.shapes import ResNetShape
 from simclr_bench.storage.files import make_directory
+from simclr_bench.storage.locks import locked
 from simclr_bench.storage.pins import Pin, add_pins
-from simclr_bench.storage.progress import Progress
+from simclr_bench.storage.progress import Progress, fetching
 from simclr_bench.weights.build import with_golden
 from simclr_bench.weights.catalog import WEIGHTS, WeightsEntry, WeightsFile
 from simclr_bench.weights.file import (
@@ -45,8 +45,6 @@ from simclr_bench.weights.source import (
     require_tensorflow,
 )
 from simclr_bench.weights.torch_hub import torch_hub_file
-
-MEBIBYTE = 2**20
 
 
 def fetch(
@@ -134,7 +132,7 @@ def install_from_torch_hub(name: str) -> None:
 def _fetch_file(name: str, file: WeightsFile, offline: bool, progress: Progress | None) -> None:
     from simclr_bench.storage.download import download
 
-    with _downloading(file.name, file.size, progress) as advance:
+    with fetching(progress, file.name, file.size) as advance:
         done = download(
             [file.url],
             folder_of(name) / ORIGINAL / file.name,
@@ -207,33 +205,9 @@ def _say(progress: Progress | None, text: str) -> None:
 def _alone(name: str) -> Iterator[None]:
     """Waits until no other process installs the same weights."""
     folder = folder_of(name)
-    make_directory(folder, "the weights' directory", "set SIMCLR_BENCH_CACHE to another")
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    elsewhere = "set SIMCLR_BENCH_CACHE to another"
+    make_directory(folder, "the weights' directory", elsewhere)
+    with locked(folder / ".lock", remedy=elsewhere):
         for left in folder.glob(f".{FILE}.*"):  # of a process that was killed
             left.unlink(missing_ok=True)
         yield
-
-
-@contextmanager
-def _downloading(
-    name: str, size: int | None, progress: Progress | None
-) -> Iterator[Callable[[int], None]]:
-    """Counts bytes as mebibytes: a bar where the size is known, lines now and then where not."""
-    description = f"fetching {name} (MiB)"
-    known = progress.stage(description, -(-size // MEBIBYTE)) if progress and size else None
-    with known or nullcontext() as stage:
-        done = shown = 0
-
-        def advance(amount: int) -> None:
-            nonlocal done, shown
-            done += amount
-            step = done // MEBIBYTE - shown
-            if stage is not None and step:
-                stage.advance(step)
-                shown += step
-            elif stage is None and step >= 64:
-                _say(progress, f"{description}: {done // MEBIBYTE}")
-                shown += step
-
-        yield advance

@@ -8,7 +8,7 @@ import pytest
 
 from simclr_bench.cli.progress import SilentProgress
 from simclr_bench.datasets.catalog import Archive, Dataset, downloads_directory
-from simclr_bench.datasets.fetch import MEGABYTE, Fetched, _Megabytes, fetch_dataset, pins_path
+from simclr_bench.datasets.fetch import Fetched, fetch_dataset, pins_path
 from simclr_bench.errors import DataError
 from simclr_bench.storage import http, transfer
 from simclr_bench.storage.pins import Pin, add_pins, read_pins
@@ -180,26 +180,21 @@ def test_another_hash_than_the_pinned_one_is_refused_naming_both(
     assert pins() == {"x.zip": pinned}
 
 
+def test_what_nobody_published_and_no_server_sent_is_pinned_as_the_users_own(
+    server: Server,
+) -> None:
+    given = archive(server, "x.zip", None)
+    given.path.parent.mkdir(parents=True, exist_ok=True)
+    given.path.write_bytes(RIGHT)
+    fetch(small_set("s", given))
+    pin = pins()["x.zip"]
+    assert pin.official is False and pin.url is None
+
+
 def test_without_hash_and_pin_http_is_not_asked(server: Server) -> None:
     with pytest.raises(DataError, match="no SHA-256 is known"):
         fetch(small_set("s", archive(server, "x.zip", None)))
     assert server.requests == []
-
-
-def test_megabytes_add_up_whatever_comes_and_goes() -> None:
-    class Told:
-        total = 0
-
-        def advance(self, amount: int = 1, note: str = "") -> None:
-            self.total += amount
-
-    stage = Told()
-    count = _Megabytes(stage)
-    for amount in (1, MEGABYTE - 1, 1, 5 * MEGABYTE, -5 * MEGABYTE, 3):
-        count.advance(amount)
-    assert stage.total == 2
-    count.advance(-MEGABYTE - 4)
-    assert stage.total == 0
 
 
 def test_dead_time_is_not_spent_here() -> None:

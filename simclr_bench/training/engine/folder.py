@@ -11,7 +11,6 @@ last checkpoint is cut off when the training continues, so that in the end the l
 byte, that of a run that nobody killed.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from simclr_bench.errors import DataError, StoreError, UsageError
 from simclr_bench.storage.files import canonical_json, make_directory, write_atomically
+from simclr_bench.storage.locks import locked
 from simclr_bench.training.engine.checkpoints import (
     Checkpoint,
     differences,
@@ -60,25 +60,16 @@ class TrainingFolder:
             UsageError: It is another training's.
         """
         make_directory(self.checkpoints, "the training's directory", "give another --out")
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(self.path / "lock", flags, 0o666)
-        except OSError as error:
-            why = os.strerror(error.errno or 0)
-            raise DataError(f"{self.path / 'lock'}: cannot be locked ({why})") from error
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    f"{self.path}: held by another process; wait for it or give another --out"
-                ) from error
+        with locked(self.path / "lock", busy=self._busy, remedy="give another --out"):
             self._claim(identity)
             remove_unfinished(self.checkpoints)
             remove_unfinished(self.path)
             yield
-        finally:
-            os.close(lock)
+
+    def _busy(self, _: str) -> StoreError:
+        return StoreError(
+            f"{self.path}: held by another process; wait for it or give another --out"
+        )
 
     def continue_from(self, checkpoint: Checkpoint | None) -> None:
         """Cuts the log to the steps of a checkpoint, or to none.
