@@ -16,11 +16,17 @@ from tests.tensorflow.interpreter import find_python
 pytest_plugins = ["tests.command", "benchmarks.options"]
 
 ROOT = Path(__file__).parent
+TESTS = ROOT / "tests"
 
 NO_EMULATOR = why_not()
 TENSORFLOW = find_python()
 collect_ignore = ["tests/ptx"] if NO_EMULATOR else []
 collect_ignore += [] if TENSORFLOW else ["tests/tensorflow"]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The tests hold no benchmark, and take long to collect."""
+    return True if config.getoption("benchmark_only", False) and collection_path == TESTS else None
 
 
 def pytest_report_header() -> list[str]:

@@ -1,11 +1,12 @@
 """The pytest front end of the race.
 
-Which suites run: `--suite NAME` (repeatable) names them. Without it, a run that selects with -k or
--m gets the acceptance grid, or the sweep if the expression says `sweep`; a bare run gets `quick`.
+Which suites run: those that `--suite NAME` (repeatable) or -k or -m names, and `standard` and
+`bfloat16` if none is named. They run on a GPU if there is one, else on the CPU; `--device` says it.
 What is not chosen is deselected, never skipped. `--record DIR` appends the raw records there.
 
-    pytest --benchmark-only                                       the quick grid, half a minute
-    pytest benchmarks -k "nt_xent and cpu" --benchmark-only       the acceptance grid of NT-Xent
+    pytest --benchmark-only -k quick                              a first answer, minutes
+    pytest --benchmark-only                                       the standard grid, half an hour
+    pytest benchmarks -k "nt_xent and cpu" --benchmark-only       that of NT-Xent
     pytest benchmarks -k "nt_xent and sweep" --benchmark-only     its sweep, hours
 """
 
@@ -15,26 +16,28 @@ from collections.abc import Callable
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import table
 from benchmarks.grid import SUITES, Cell, Suite
-from benchmarks.records import Record, append
+from benchmarks.options import NAMES
+from benchmarks.page import table
+from benchmarks.records.record import Record, append
 
 RECORDS = pytest.StashKey[list[Record]]()
+DEFAULT = ("standard", "bfloat16")
 
 RunRace = Callable[[Suite, Cell], None]
 
 
-def cases(loss: str) -> list[object]:
-    """A parameter per suite and cell of a loss; the sweep's carry the mark `sweep`."""
+def cases(work: str) -> list[object]:
+    """A parameter per suite and cell of a work; the sweep's carry the mark `sweep`."""
     return [
         pytest.param(
             suite,
             cell,
-            id=f"cpu-{suite.name}-{cell}",
+            id=f"{suite.device}-{suite.name}-{cell}",
             marks=[pytest.mark.sweep] if suite.name == "sweep" else [],
         )
         for suite in SUITES
-        if suite.loss == loss
+        if suite.work == work
         for cell in suite.cells
     ]
 
@@ -48,23 +51,38 @@ def chosen_suites(suites: list[str] | None, expression: str) -> set[str]:
     """
     if suites:
         return set(suites)
-    if re.search(r"(?<!not )\bsweep\b", expression):
-        return {"sweep"}
-    return {"acceptance", "bfloat16"} if expression.strip() else {"quick"}
+    named = {name for name in NAMES if re.search(rf"(?<!not )\b{name}\b", expression)}
+    return named or set(DEFAULT)
+
+
+def chosen_device(option: str | None) -> str:
+    """What --device named; without it a GPU if there is one."""
+    if option:
+        return option
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not any(_suite(item) for item in items):
+        return
     expression = f"{config.option.keyword or ''} {config.option.markexpr or ''}"
     names = chosen_suites(config.getoption("suite"), expression)
-    left = [item for item in items if _suite(item) is not None and _suite(item) not in names]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in left]
+    device = chosen_device(config.getoption("device"))
+
+    def runs(item: pytest.Item) -> bool:
+        suite = _suite(item)
+        return suite is None or (suite.name in names and suite.device == device)
+
+    config.hook.pytest_deselected(items=[item for item in items if not runs(item)])
+    items[:] = [item for item in items if runs(item)]
 
 
-def _suite(item: pytest.Item) -> str | None:
+def _suite(item: pytest.Item) -> Suite | None:
     call = getattr(item, "callspec", None)
     suite = call.params.get("suite") if call else None
-    return suite.name if isinstance(suite, Suite) else None
+    return suite if isinstance(suite, Suite) else None
 
 
 @pytest.fixture
@@ -72,20 +90,23 @@ def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Run
     """Races a cell; pytest-benchmark times our turn of each round."""
 
     def run(suite: Suite, cell: Cell) -> None:
-        from benchmarks.race import Race
+        from benchmarks.measuring.race import Race
 
         race = Race(suite, cell)
+        if race.first is None:
+            pytest.fail(f"{suite.providers[0]}: {race.out[suite.providers[0]]}", pytrace=False)
+        calls = race.first.sampler.calls
 
         def before() -> None:
             # A set-up forbids iterations in pytest-benchmark, and our turn is many calls: without
             # this, it would show the turn's time and not a call's.
             assert benchmark.stats is not None
-            benchmark.stats.iterations = race.runners[0].calls
+            benchmark.stats.iterations = calls
             race.before()
 
-        benchmark.group = f"cpu {suite.name} {cell.loss}"
+        benchmark.group = f"{suite.device} {suite.name} {suite.work}"
         benchmark.pedantic(
-            race.ours, setup=before, teardown=race.after, rounds=suite.rounds, iterations=1
+            race.ours, setup=before, teardown=race.after, rounds=race.rounds, iterations=1
         )
         records = race.records()
         for record in records:
@@ -110,7 +131,7 @@ def pytest_terminal_summary(
         return
     terminalreporter.section("race: time of each provider over ours, median [95 %]")
     for suite in SUITES:
-        found = [r for r in records if (r.suite, r.cell.loss) == (suite.name, suite.loss)]
+        found = [r for r in records if (r.suite, r.cell) in {(suite.name, c) for c in suite.cells}]
         for line in table.aligned(table.races(found)):
             terminalreporter.write_line(line)
     for line in table.left_out(records):

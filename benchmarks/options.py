@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.grid import SUITES
+from benchmarks.grid.cells import DEVICES
 
 NAMES = tuple(dict.fromkeys(suite.name for suite in SUITES))
 
@@ -15,4 +16,7 @@ NAMES = tuple(dict.fromkeys(suite.name for suite in SUITES))
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("race")
     group.addoption("--suite", action="append", choices=NAMES, help="suites to run (repeatable)")
+    group.addoption(
+        "--device", choices=DEVICES, help="where they run; a GPU if there is one by default"
+    )
     group.addoption("--record", type=Path, metavar="DIR", help="append raw records to DIR/*.jsonl")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.run SUITE [--loss LOSS] [--allocator tuned] [--record DIR]
 
-SUITE is a race (quick, acceptance, bfloat16, sweep), `accuracy` or `memory`. With
+SUITE is a race (quick, standard, bfloat16, sweep), `accuracy` or `memory`. With
 `--allocator tuned` the process starts with a malloc that never gives memory back, which is to
-eager's favour; the acceptance grid of NT-Xent is then raced at D = 128 only.
+eager's favour; the standard grid of NT-Xent is then raced at D = 128 only.
 """
 
 import argparse
@@ -13,10 +13,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import table
-from benchmarks.grid import ACCURACY, MEMORY, SUITES, TUNED_CELLS, Suite
-from benchmarks.machine import TUNED_ALLOCATOR, allocator
-from benchmarks.records import Record, append
+from benchmarks.grid import CPU_SUITES, Cell, LossCell, Suite
+from benchmarks.grid.losses import ACCURACY, MEMORY, TUNED_CELLS
+from benchmarks.measuring.machine import TUNED_ALLOCATOR, allocator
+from benchmarks.page import table
+from benchmarks.records.record import Record, append
 
 LOSSES = ("nt_xent", "distillation")
 
@@ -33,14 +34,25 @@ def with_environment(wanted: str) -> None:
 
 def suites(name: str, loss: str | None, wanted: str) -> list[Suite]:
     """The suites of a name, for one loss or for all."""
-    found = [suite for suite in (*SUITES, ACCURACY, MEMORY) if suite.name == name]
-    if wanted == "tuned" and name == "acceptance":
-        found = [replace(s, cells=TUNED_CELLS) if s.loss == "nt_xent" else s for s in found]
-    return [suite for suite in found if loss in {None, suite.loss}]
+    found = [suite for suite in (*CPU_SUITES, ACCURACY, MEMORY) if suite.name == name]
+    if wanted == "tuned" and name == "standard":
+        found = [replace(s, cells=TUNED_CELLS) if s.work == "nt_xent" else s for s in found]
+    return [suite for suite in found if loss in {None, suite.work}]
+
+
+def measure(suite: Suite, cell: Cell) -> list[Record]:
+    """Records of what its suite is for."""
+    from benchmarks.measuring.memory import measure_peaks
+    from benchmarks.measuring.race import Race, measure_errors
+
+    special = {ACCURACY.name: measure_errors, MEMORY.name: measure_peaks}
+    if isinstance(cell, LossCell) and suite.name in special:
+        return special[suite.name](suite, cell)
+    return Race(suite, cell).run()
 
 
 def main() -> int:
-    names = list(dict.fromkeys(suite.name for suite in (*SUITES, ACCURACY, MEMORY)))
+    names = list(dict.fromkeys(suite.name for suite in (*CPU_SUITES, ACCURACY, MEMORY)))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
     parser.add_argument("suite", choices=names)
     parser.add_argument("--loss", choices=LOSSES)
@@ -49,18 +61,10 @@ def main() -> int:
     chosen = parser.parse_args()
     with_environment(chosen.allocator)
 
-    from benchmarks.memory import measure_peaks
-    from benchmarks.race import Race, measure_errors
-
     for suite in suites(chosen.suite, chosen.loss, chosen.allocator):
         done: list[Record] = []
         for cell in suite.cells:
-            if suite is ACCURACY:
-                records = measure_errors(suite, cell)
-            elif suite is MEMORY:
-                records = measure_peaks(suite, cell)
-            else:
-                records = Race(suite, cell).run()
+            records = measure(suite, cell)
             if chosen.record:
                 append(chosen.record, records)
             print(f"{suite.name} {cell}", file=sys.stderr, flush=True)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gpu.plan import GPU_SUITES
-from benchmarks.grid import ACCURACY, MEMORY, SUITES, Cell
-from benchmarks.records import Record, latest, read
+from benchmarks.grid import SUITES, Cell, LossCell, cuda
+from benchmarks.grid.losses import ACCURACY, MEMORY
+from benchmarks.grid.suites import loss_cells
+from benchmarks.records.record import Record, latest, read
 
 # A quantity of a record, given all records of its cell by provider: value, and how it is printed.
 Quantity = Callable[[Record, dict[str, Record]], tuple[float, str] | None]
@@ -37,18 +38,19 @@ class Target:
     text: str
     suite: str
     provider: str
-    where: Callable[[Cell], bool]
+    where: Callable[[LossCell], bool]
     quantity: Quantity
     bound: float
     at_least: bool = True
     allocator: str = "default"
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[LossCell]:
         """The cells of the grid that it holds for."""
-        known = (*SUITES, ACCURACY, MEMORY, *GPU_SUITES)
-        suites = [suite for suite in known if suite.name == self.suite]
+        known = (*SUITES, ACCURACY, MEMORY, *cuda.ACCURACY)
+        device = "cuda" if self.suite.startswith("gpu_") else "cpu"
+        suites = [s for s in known if (s.name, s.device) == (self.suite, device)]
         raced = [suite for suite in suites if self.provider in suite.providers]
-        return [cell for suite in raced for cell in suite.cells if self.where(cell)]
+        return [cell for _, cell in loss_cells(raced) if self.where(cell)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Verdict:
     """
 
     target: Target
-    cell: Cell
+    cell: LossCell
     value: str
     met: bool | None
     share: float | None = None
@@ -113,13 +115,13 @@ def peak(record: Record, _: dict[str, Record]) -> tuple[float, str] | None:
 def _nt_xent(
     text: str,
     provider: str,
-    where: Callable[[Cell], bool],
+    where: Callable[[LossCell], bool],
     bound: float,
     allocator: str = "default",
 ) -> Target:
     return Target(
         f"NT-Xent, {provider}'s time over ours, {text}",
-        "acceptance",
+        "standard",
         provider,
         lambda c: c.loss == "nt_xent" and where(c),
         speedup,
@@ -128,10 +130,12 @@ def _nt_xent(
     )
 
 
-def _distillation(text: str, provider: str, where: Callable[[Cell], bool], bound: float) -> Target:
+def _distillation(
+    text: str, provider: str, where: Callable[[LossCell], bool], bound: float
+) -> Target:
     return Target(
         f"distillation, {provider}'s time over ours, {text}",
-        "acceptance",
+        "standard",
         provider,
         lambda c: c.loss == "distillation" and where(c),
         speedup,
@@ -140,16 +144,16 @@ def _distillation(text: str, provider: str, where: Callable[[Cell], bool], bound
 
 
 def _at_most(
-    text: str, suite: str, where: Callable[[Cell], bool], quantity: Quantity, bound: float
+    text: str, suite: str, where: Callable[[LossCell], bool], quantity: Quantity, bound: float
 ) -> Target:
     return Target(text, suite, "fused", where, quantity, bound, at_least=False)
 
 
-def _is(rows: int, columns: int) -> Callable[[Cell], bool]:
+def _is(rows: int, columns: int) -> Callable[[LossCell], bool]:
     return lambda c: (c.rows, c.columns) == (rows, columns)
 
 
-def _anywhere(_: Cell) -> bool:
+def _anywhere(_: LossCell) -> bool:
     return True
 
 
@@ -184,7 +188,7 @@ TARGETS = (
             against_eager,
             1.0,
         )
-        for suite in ("acceptance", "sweep")
+        for suite in ("standard", "sweep")
     ),
     _at_most(
         "NT-Xent at every temperature, gradient error", "accuracy", _anywhere, gradient_error, 1e-5
@@ -206,7 +210,7 @@ TARGETS = (
     _distillation("everywhere", "compile", _anywhere, 2.0),
     _at_most(
         "distillation, gradient error",
-        "acceptance",
+        "standard",
         lambda c: c.loss == "distillation",
         gradient_error,
         3e-7,

@@ -19,15 +19,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.plan import ACCURACY
-from benchmarks.gpu.race import NO_TIME, cells, record, why_it_failed
+from benchmarks.gpu.race import NO_TIME
 from benchmarks.gpu.stages import OUT_OF_TIME, say
 from benchmarks.gpu.targets import ACCURACY_TARGETS
-from benchmarks.grid import Cell, Suite
-from benchmarks.providers import ALPHA
-from benchmarks.records import Record, append
+from benchmarks.grid.cells import LossCell
+from benchmarks.grid.cuda import ACCURACY
+from benchmarks.grid.suites import Suite, loss_cells
+from benchmarks.measuring.entering import why_it_failed
+from benchmarks.measuring.race import record
+from benchmarks.measuring.truth import Inputs, cast, exact_rows, make_inputs
+from benchmarks.providers.losses import ALPHA
+from benchmarks.records.record import Record, append
 from benchmarks.targets import judge
-from benchmarks.truth import Inputs, cast, exact_rows, make_inputs
 from simclr_bench import distillation_loss, nt_xent
 from simclr_bench.losses.dispatch import Impl
 from simclr_bench.losses.precision import Precision
@@ -38,7 +41,7 @@ PLAIN = 2**30
 Results = tuple[Tensor, Tensor]
 
 
-def ours(cell: Cell, inputs: Inputs, impl: Impl = "fused") -> Results:
+def ours(cell: LossCell, inputs: Inputs, impl: Impl = "fused") -> Results:
     """Each row's loss, and the gradients of their sum, one below the other."""
     if cell.loss == "distillation":
         return _distillation(cell, inputs, impl)
@@ -48,7 +51,7 @@ def ours(cell: Cell, inputs: Inputs, impl: Impl = "fused") -> Results:
     return rows.detach(), torch.cat(torch.autograd.grad(rows.sum(), inputs.leaves))
 
 
-def plain(cell: Cell, inputs: Inputs) -> Results:
+def plain(cell: LossCell, inputs: Inputs) -> Results:
     """The same by the formula in PyTorch, in the precision of the cell."""
     inputs = cast(inputs, "bfloat16" if cell.precision == "medium" else None)
     with multiplied(cell.precision):
@@ -57,7 +60,7 @@ def plain(cell: Cell, inputs: Inputs) -> Results:
         return _plain_nt_xent(cell.temperature, *inputs.leaves)
 
 
-def _distillation(cell: Cell, inputs: Inputs, impl: Impl) -> Results:
+def _distillation(cell: LossCell, inputs: Inputs, impl: Impl) -> Results:
     rows = distillation_loss(
         *inputs.arguments,
         temperature=cell.temperature,
@@ -105,7 +108,7 @@ def distance(got: Tensor, want: Tensor) -> float:
     return ((got.double() - want).norm() / want.norm()).item()
 
 
-def measure(suite: Suite, cell: Cell, inputs: Inputs, truth: Results) -> list[Record]:
+def measure(suite: Suite, cell: LossCell, inputs: Inputs, truth: Results) -> list[Record]:
     """A record of ours and one of the plain formula."""
     records = []
     for name, function in zip(suite.providers, (ours, plain), strict=True):
@@ -122,9 +125,7 @@ def measure(suite: Suite, cell: Cell, inputs: Inputs, truth: Results) -> list[Re
     return records
 
 
-def run(
-    suites: Sequence[Suite], out: Path, end: float, device: str = "cuda"
-) -> tuple[list[Record], int]:
+def run(suites: Sequence[Suite], out: Path, end: float) -> tuple[list[Record], int]:
     """Measures until the time is over; returns the records, and how many cells are left.
 
     Those that are left out get a record that says so.
@@ -132,7 +133,7 @@ def run(
     done: list[Record] = []
     left = 0
     same: tuple[str, int, int, str] | None = None
-    for suite, cell in cells(suites):
+    for suite, cell in loss_cells(suites):
         if time.monotonic() > end:
             left += 1
             append(out, [record(suite, cell, suite.providers[0], not_run=NO_TIME)])
@@ -140,7 +141,7 @@ def run(
         # Cells that differ in precision alone have one truth.
         if same != (same := (cell.loss, cell.rows, cell.columns, cell.dtype)):
             torch.cuda.empty_cache()
-            inputs = make_inputs(cell, device)
+            inputs = make_inputs(cell)
             truth = exact_rows(cell, inputs)
         records = measure(suite, cell, inputs, truth)
         append(out, records)

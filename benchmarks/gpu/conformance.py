@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.gpu import clock
 from benchmarks.gpu.stages import OUT_OF_TIME, say
+from benchmarks.measuring import cuda
 from tests.ptx.conformance import KERNELS, cases, emulator, record, replay
 from tests.ptx.emulator.library import Argument, as_c
 from tests.ptx.emulator.nvcc import why_not
@@ -58,7 +58,7 @@ def call(source: str, launcher: str, arguments: Sequence[Argument]) -> None:
         for i, x in enumerate(arguments)
     ]
     code = on_device(source)[launcher](*words)
-    clock.wait()
+    cuda.wait()
     if code != 0:
         raise RuntimeError(f"{source} {launcher}: cudaError {code}")
     for i, copy in copies.items():

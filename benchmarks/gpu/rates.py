@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.plan import TRAINING_BATCHES
+from benchmarks.grid.cuda import TRAINING_BATCHES
 
 FILE = "gpu_training.jsonl"
 WORKS = ("features", "step")

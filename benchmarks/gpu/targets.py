@@ -7,10 +7,10 @@ NT-Xent. Line 6: distillation. Bounds in milliseconds are an H200's.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.gpu.plan import COLUMNS, PRECISIONS, SMALL
 from benchmarks.gpu.stages import Outcome
-from benchmarks.grid import Cell
-from benchmarks.records import Record
+from benchmarks.grid.cells import LossCell
+from benchmarks.grid.cuda import COLUMNS, PRECISIONS, SMALL
+from benchmarks.records.record import Record
 from benchmarks.targets import Quantity, Target, Verdict, judge, speedup
 
 # A GPU's float32 carries this relative error in any result, eager's luck or not.
@@ -47,6 +47,7 @@ def over_floor(record: Record, _: dict[str, Record]) -> tuple[float, str] | None
     """The median time over the floor of its size."""
     if record.median_ms is None:
         return None
+    assert isinstance(record.cell, LossCell)
     share = record.median_ms / FLOOR_MS[record.cell.rows, record.cell.columns]
     return share, f"{record.median_ms:.3f} ms, {share:.2f}x"
 
@@ -59,7 +60,7 @@ def _us(ms: float) -> str:
     return f"{1e3 * ms:.1f} us"
 
 
-def bytes_moved(cell: Cell) -> int:
+def bytes_moved(cell: LossCell) -> int:
     """The fewest: both logits are read; a step writes the student's gradient."""
     tensors = 2 if cell.mode == "forward" else 3
     return tensors * cell.rows * cell.columns * BYTES[cell.dtype]
@@ -68,7 +69,7 @@ def bytes_moved(cell: Cell) -> int:
 def of_copy(record: Record, _: dict[str, Record]) -> tuple[float, str] | None:
     """The fewest bytes over the time, as a share of what a copy moves on the same device."""
     copy = record.environment.get("copy_gb_s")
-    if record.median_ms is None or copy is None:
+    if record.median_ms is None or copy is None or not isinstance(record.cell, LossCell):
         return None
     share = bytes_moved(record.cell) / record.median_ms / 1e6 / copy
     return share, f"{100 * share:.0f} % of {copy:.0f} GB/s"
@@ -100,18 +101,18 @@ ACCURACY_TARGETS = tuple(
 )
 
 
-def _nt_xent(dtype: str, columns: int | None = None) -> Callable[[Cell], bool]:
+def _nt_xent(dtype: str, columns: int | None = None) -> Callable[[LossCell], bool]:
     wanted = COLUMNS if columns is None else (columns,)
     return lambda c: (
         (c.loss, c.dtype, c.mode) == ("nt_xent", dtype, "step") and (c.columns in wanted)
     )
 
 
-def _faster(text: str, peer: str, where: Callable[[Cell], bool], bound: float) -> Target:
+def _faster(text: str, peer: str, where: Callable[[LossCell], bool], bound: float) -> Target:
     return Target(f"{text}, {peer}'s time over ours", "gpu_race", peer, where, speedup, bound)
 
 
-def _large(mode: str) -> Callable[[Cell], bool]:
+def _large(mode: str) -> Callable[[LossCell], bool]:
     return lambda c: (c.loss, c.mode) == ("distillation", mode) and c.rows * c.columns >= 32_000_000
 
 

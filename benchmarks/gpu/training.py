@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.plan import TRAINING_BATCHES
 from benchmarks.gpu.rates import FILE, WORKS, Rate
 from benchmarks.gpu.stages import OUT_OF_TIME, say
-from benchmarks.machine import environment
+from benchmarks.grid.cuda import TRAINING_BATCHES
+from benchmarks.measuring.machine import environment
 from simclr_bench.networks.projection import ProjectionHead
 from simclr_bench.networks.resnet import ResNet, initialize
 from simclr_bench.networks.shapes import ResNetShape

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from benchmarks.grid import Cell, nt_xent
-from benchmarks.records import Record
+from benchmarks.grid.cells import Cell
+from benchmarks.grid.losses import nt_xent
+from benchmarks.records.record import Record
 
 ENVIRONMENT = {
     "cpu": "A CPU",
@@ -21,7 +22,7 @@ def record(provider: str, cell: Cell | None = None, **changes: Any) -> Record:
     if isinstance(ratio := changes.pop("ratio", None), float):
         changes |= {"ratios": (ratio,) * 7, "times_ms": (2 * ratio,) * 7, "foreign_cpu": (0.0,) * 7}
     fields: dict[str, Any] = {
-        "suite": "acceptance",
+        "suite": "standard",
         "cell": cell or nt_xent(256, 128),
         "provider": provider,
         "ours": "fused",

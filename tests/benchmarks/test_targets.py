@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import targets
-from benchmarks.grid import ACCEPTANCE, distillation, nt_xent
-from benchmarks.records import append
+from benchmarks.grid.losses import STANDARD, distillation, nt_xent
+from benchmarks.records.record import append
 from benchmarks.targets import TARGETS, against_eager, best_case, judge, speedup
 from tests.benchmarks.invented import record
 
@@ -72,7 +72,7 @@ def test_an_error_is_held_against_eagers_or_a_floor(ours: float, eager: float, m
         record("fused", cell, gradient_error=ours),
         record("eager", cell, gradient_error=eager),
     ]
-    verdict, *others = judge(of("NT-Xent acceptance, gradient error"), records)
+    verdict, *others = judge(of("NT-Xent standard, gradient error"), records)
     assert verdict.met is met and {other.met for other in others} == {None}
     assert against_eager(records[0], {}) is None
 
@@ -95,7 +95,7 @@ def test_every_target_has_a_cell_that_can_decide_it() -> None:
 def test_the_command_prints_a_line_each_and_fails_when_one_is_missed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append(tmp_path, [record("eager", cell, ratio=4.0) for cell in ACCEPTANCE])
+    append(tmp_path, [record("eager", cell, ratio=4.0) for cell in STANDARD])
     monkeypatch.setattr("sys.argv", ["targets", str(tmp_path)])
     assert targets.main() == 1
     out = capsys.readouterr().out

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu import clock
 from benchmarks.gpu import conformance as recorder
+from benchmarks.measuring import cuda
 
 from . import conformance
 from .conformance import INDEX, RECORDS, Case, cases, differences, emulator, read, replay
@@ -124,7 +124,7 @@ def test_a_device_is_called_as_the_emulator_is(
 ) -> None:
     """The recorder of `make gpu`, with the emulator's library in place of a device's."""
     monkeypatch.setattr(recorder, "DEVICE", "cpu")
-    monkeypatch.setattr(clock, "wait", lambda: None)
+    monkeypatch.setattr(cuda, "wait", lambda: None)
     library = cache(lambda source: ctypes.CDLL(str(conformance.emulated(source).path)))
     monkeypatch.setattr(recorder, "on_device", library)
     chosen = some("run_product", "run_registers", "run_votes", "mad_wide_u32", "cvt_f16_f32")

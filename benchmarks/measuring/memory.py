@@ -1,6 +1,6 @@
 """Peak resident memory of one step above its inputs, in a fresh process per provider.
 
-python -m benchmarks.memory PROVIDER CELL      (what measure_peaks starts; CELL is JSON)
+python -m benchmarks.measuring.memory PROVIDER CELL      (what measure_peaks starts; CELL is JSON)
 """
 
 import ctypes
@@ -12,24 +12,31 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.grid import Cell, Suite
+from benchmarks.grid.cells import LossCell
+from benchmarks.grid.suites import Suite
+from benchmarks.measuring.race import record
+from benchmarks.measuring.truth import make_inputs, step
 from benchmarks.providers import PROVIDERS
-from benchmarks.race import record
-from benchmarks.records import Record
-from benchmarks.truth import make_inputs, step
+from benchmarks.records.record import Record
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WARM_ROWS = 64
 
 
-def measure_peaks(suite: Suite, cell: Cell) -> list[Record]:
+def measure_peaks(suite: Suite, cell: LossCell) -> list[Record]:
     """Records of the peaks alone."""
     records = []
     for name in suite.providers:
         if reason := PROVIDERS[name].why_not(cell):
             records.append(record(suite, cell, name, not_run=reason))
             continue
-        command = [sys.executable, "-m", "benchmarks.memory", name, json.dumps(asdict(cell))]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.measuring.memory",
+            name,
+            json.dumps(asdict(cell)),
+        ]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         records.append(record(suite, cell, name, peak_mb=float(done.stdout)))
     return records
@@ -41,7 +48,7 @@ def _status_mb(field: str) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def peak_mb(name: str, cell: Cell) -> float:
+def peak_mb(name: str, cell: LossCell) -> float:
     """The most that one step holds above what is resident before it, in this process."""
     torch.set_num_threads(cell.threads)
     provider = PROVIDERS[name]
@@ -58,4 +65,4 @@ def peak_mb(name: str, cell: Cell) -> float:
 
 
 if __name__ == "__main__":
-    print(peak_mb(sys.argv[1], Cell(**json.loads(sys.argv[2]))))
+    print(peak_mb(sys.argv[1], LossCell(**json.loads(sys.argv[2]))))

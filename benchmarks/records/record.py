@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.grid import Cell
-from benchmarks.ratios import Ratio, median_interval
+from benchmarks.grid.cells import Cell, cell_from
+from benchmarks.records.ratios import Ratio, median_interval
 from simclr_bench.storage.files import canonical_json, write_atomically
 
 
@@ -78,16 +78,16 @@ class Record:
         """The record of a line.
 
         Raises:
-            ValueError: The line is no record: a field is missing or unknown.
+            ValueError: The line is no record: a field is unknown, or one without a default missing.
         """
         raw = json.loads(line)
-        raw.setdefault("kernels", None)  # older records lack it
-        known = {field.name for field in fields(cls)}
-        if set(raw) != known:
-            raise ValueError(f"record: missing or unknown {sorted(set(raw) ^ known)}")
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        wrong = (needed - set(raw)) | (set(raw) - {field.name for field in fields(cls)})
+        if wrong:
+            raise ValueError(f"record: missing or unknown {sorted(wrong)}")
         for name in ("times_ms", "ratios", "foreign_cpu"):
-            raw[name] = tuple(raw[name])
-        return cls(**{**raw, "cell": Cell(**raw["cell"])})
+            raw[name] = tuple(raw.get(name, ()))
+        return cls(**{**raw, "cell": cell_from(raw["cell"])})
 
 
 def append(directory: Path, records: Sequence[Record]) -> None:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.grid import Cell
-from benchmarks.providers import ALPHA, LossFunction
+from benchmarks.grid.cells import LossCell
+from benchmarks.providers.losses import ALPHA
+from benchmarks.providers.provider import LossFunction
 
 # Elements of a block of similarities in float64: 128 MB.
 BLOCK = 2**24
@@ -21,8 +22,9 @@ class Inputs:
     leaves: tuple[Tensor, ...]
 
 
-def make_inputs(cell: Cell, device: str = "cpu") -> Inputs:
+def make_inputs(cell: LossCell) -> Inputs:
     """Seeded inputs: z1 is a noisy z0, and the teacher is near the student, as in training."""
+    device = cell.device
     generator = torch.Generator(device).manual_seed(0)
     rows = cell.rows // 2 if cell.loss == "nt_xent" else cell.rows
     size = rows, cell.columns
@@ -57,13 +59,13 @@ def step(function: LossFunction, inputs: Inputs) -> tuple[Tensor, tuple[Tensor, 
     return loss, torch.autograd.grad(loss, inputs.leaves)
 
 
-def exact(cell: Cell, inputs: Inputs) -> tuple[float, Tensor]:
+def exact(cell: LossCell, inputs: Inputs) -> tuple[float, Tensor]:
     """The mean loss and its gradients, one below the other, in float64."""
     losses, gradients = exact_rows(cell, inputs)
     return losses.mean().item(), gradients / cell.rows
 
 
-def exact_rows(cell: Cell, inputs: Inputs) -> tuple[Tensor, Tensor]:
+def exact_rows(cell: LossCell, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Each row's loss, and the gradients of their sum, one below the other, in float64.
 
     By blocks of rows, where the inputs are.
@@ -73,7 +75,7 @@ def exact_rows(cell: Cell, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return _exact_nt_xent(cell.temperature, *cast(inputs, "float64").leaves)
 
 
-def _exact_distillation(cell: Cell, inputs: Inputs) -> tuple[Tensor, Tensor]:
+def _exact_distillation(cell: LossCell, inputs: Inputs) -> tuple[Tensor, Tensor]:
     t, alpha, losses, gradients = cell.temperature, ALPHA, [], []
     size = max(1, BLOCK // cell.columns)
     for block in zip(*(x.detach().split(size) for x in inputs.arguments), strict=True):

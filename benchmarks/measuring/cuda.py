@@ -4,18 +4,49 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks import machine
+from benchmarks.measuring import machine
 
 Call = Callable[[], object]
 
 # A pause that is longer than launching takes, so that no gap between launches is timed.
 PAUSE = 1.5
 COPY_BYTES = 2**31
+
+SAMPLE_MS = 20.0
+MOST_CALLS = 50
+# Rounds are fewer where one of them takes long.
+SLOW_ROUND_MS = 300.0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Takes samples of a call: each the median of some calls, in ms."""
+
+    call: Call
+    calls: int
+    warm_ms: float
+    pause_ms: float
+
+    def __call__(self) -> float:
+        return statistics.median(times_ms(self.call, self.calls, pause_ms=self.pause_ms))
+
+    @property
+    def takes_ms(self) -> float:
+        return self.calls * self.warm_ms
+
+
+def sampler(call: Call) -> Sampler:
+    """The sampler of a call that has run before."""
+    pause_ms = PAUSE * min(launch_ms(call) for _ in range(3))
+    warm_ms = min(times_ms(call, 3, pause_ms=pause_ms))
+    calls = max(1, min(MOST_CALLS, round(SAMPLE_MS / warm_ms)))
+    return Sampler(call, calls, warm_ms, pause_ms)
 
 
 @functools.cache
@@ -36,6 +67,11 @@ def _cycles_per_ms() -> float:
 def wait() -> None:
     """Until the device has done all that was launched."""
     torch.cuda.synchronize()
+
+
+def release() -> None:
+    """Gives unused memory back to the device."""
+    torch.cuda.empty_cache()
 
 
 def launch_ms(call: Call) -> float:
@@ -100,6 +136,11 @@ def copy_gb_s() -> float:
     target = torch.empty_like(source)
     times = times_ms(lambda: target.copy_(source), 20, pause_ms=0.1)
     return 2 * COPY_BYTES / statistics.median(times) / 1e6
+
+
+def allocator() -> str:
+    """torch's own."""
+    return "default"
 
 
 @functools.cache

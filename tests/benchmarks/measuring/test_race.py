@@ -2,17 +2,20 @@
 
 import pytest
 
-from benchmarks import providers, race, table
-from benchmarks.grid import ACCURACY, MEMORY, SUITES, Cell, Suite, nt_xent
-from benchmarks.providers import PROVIDERS, REMEDY, Provider
-from benchmarks.race import Contestant, Race, measure_errors
+from benchmarks.grid import SUITES, LossCell, Suite
+from benchmarks.grid.losses import ACCURACY, MEMORY, nt_xent
+from benchmarks.measuring import cpu
+from benchmarks.measuring.race import Contestant, Race, measure_errors
+from benchmarks.page import table
+from benchmarks.providers import PROVIDERS, LossFunction, Provider
+from benchmarks.providers.provider import REMEDY
 
 TINY = Suite("tiny", (nt_xent(8, 4),), ("fused", "eager", "chunked"), rounds=9, patience_s=0.0)
 
 
 @pytest.fixture(autouse=True)
 def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "SAMPLE_S", 0.0)
+    monkeypatch.setattr(cpu, "SAMPLE_S", 0.0)
 
 
 def raced(suite: Suite) -> Race:
@@ -25,7 +28,7 @@ def test_each_round_runs_everybody_once_and_the_first_changes(
     log: list[str] = []
 
     def sample(contestant: Contestant) -> None:
-        log.append(contestant.provider.name)
+        log.append(contestant.name)
         contestant.times_ms.append(1.0)
 
     monkeypatch.setattr(Contestant, "sample", sample)
@@ -72,13 +75,16 @@ def test_a_peer_that_is_not_installed_is_listed_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     absent = Provider("peer", PROVIDERS["eager"].builders, package="peer", module="no_such_module")
-    monkeypatch.setitem(providers.PROVIDERS, "peer", absent)
+    monkeypatch.setitem(PROVIDERS, "peer", absent)
     suite = Suite("tiny", TINY.cells, ("fused", "peer"), rounds=7, patience_s=0.0)
     ours, peer = raced(suite).run()
     assert ours.not_run is None
-    assert peer.not_run == f"absent (No module named 'no_such_module'): {REMEDY.format('bench')}"
+    assert (
+        peer.not_run
+        == f"not installed (No module named 'no_such_module'): {REMEDY.format('bench')}"
+    )
     assert table.left_out([ours, peer]) == [f"peer: {peer.not_run}"]
-    assert table.races([ours, peer])[1][2] == "absent"
+    assert table.races([ours, peer])[1][2] == "not installed"
 
 
 def test_a_size_that_a_peer_cannot_run_is_listed() -> None:
@@ -86,10 +92,29 @@ def test_a_size_that_a_peer_cannot_run_is_listed() -> None:
     assert cubic.why_not(nt_xent(512, 64)) == "runs up to 256 rows"
 
 
-def test_ours_must_run() -> None:
-    suite = Suite("tiny", (nt_xent(512, 4),), ("pytorch-metric-learning", "eager"))
-    with pytest.raises(RuntimeError, match="pytorch-metric-learning: runs up to 256 rows"):
-        raced(suite)
+def test_without_ours_the_others_race_and_there_are_no_ratios() -> None:
+    names = ("pytorch-metric-learning", "eager")
+    suite = Suite("tiny", (nt_xent(512, 4),), names, rounds=7, patience_s=0.0)
+    race = raced(suite)
+    assert race.first is None
+    ours, eager = race.run()
+    assert ours.not_run == "runs up to 256 rows"
+    assert len(eager.times_ms) == 7 and eager.ratio is None
+
+
+def test_a_peer_that_fails_is_listed_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(cell: LossCell) -> LossFunction:
+        raise ValueError("no such shape\nmore")
+
+    monkeypatch.setitem(PROVIDERS, "broken", Provider("broken", {"nt_xent": build}))
+    suite = Suite("tiny", TINY.cells, ("fused", "broken"), rounds=7, patience_s=0.0)
+    ours, broken = raced(suite).run()
+    assert ours.ratio is not None and broken.not_run == "failed: ValueError: no such shape"
+
+
+def test_slow_rounds_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "SLOW_ROUND_MS", 0.0)
+    assert raced(TINY).rounds == 7 < TINY.rounds
 
 
 def test_errors_alone_are_records_too() -> None:
@@ -99,13 +124,13 @@ def test_errors_alone_are_records_too() -> None:
     assert ours.gradient_error is not None and eager.gradient_error is not None
 
 
-@pytest.mark.parametrize("suite", [*SUITES, ACCURACY, MEMORY], ids=lambda s: f"{s.name}-{s.loss}")
+@pytest.mark.parametrize("suite", [*SUITES, ACCURACY, MEMORY], ids=lambda s: f"{s.name}-{s.work}")
 def test_every_suite_names_providers_of_its_loss_and_cells_once(suite: Suite) -> None:
     assert len(set(suite.cells)) == len(suite.cells)
     for name in suite.providers:
-        assert suite.loss in PROVIDERS[name].builders
+        assert suite.work in PROVIDERS[name].builders
 
 
 def test_a_suite_has_one_loss() -> None:
-    with pytest.raises(ValueError, match="one loss per suite"):
-        Suite("mixed", (nt_xent(8, 4), Cell("distillation", 8, 4)), ("fused",))
+    with pytest.raises(ValueError, match="one work on one device"):
+        Suite("mixed", (nt_xent(8, 4), LossCell("distillation", 8, 4)), ("fused",))

@@ -1,6 +1,6 @@
 """`make benchmarks`: writes BENCHMARKS.md from the raw records under results/.
 
-    python -m benchmarks.page
+    python -m benchmarks.page.page
 
 The page holds nothing that a record does not; tests/test_benchmarks_page.py fails when it is stale.
 """
@@ -8,15 +8,15 @@ The page holds nothing that a record does not; tests/test_benchmarks_page.py fai
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import table
-from benchmarks.gpu.plan import GPU_SUITES
 from benchmarks.gpu.rates import Rate, read_rates, rows_of
 from benchmarks.gpu.stages import Outcome, read_outcomes
 from benchmarks.gpu.targets import judge_all
-from benchmarks.grid import ACCURACY, MEMORY, SUITES
-from benchmarks.records import Record, latest, read
+from benchmarks.grid import CPU_SUITES, GPU_SUITES, cuda
+from benchmarks.grid.losses import ACCURACY, MEMORY
+from benchmarks.page import table
+from benchmarks.records.record import Record, latest, read
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "BENCHMARKS.md"
 
 HEAD = """\
@@ -70,7 +70,7 @@ ALLOCATORS = {
 
 def _machine(record: Record) -> str:
     facts = record.environment
-    if record.suite.startswith("gpu_"):
+    if record.cell.device == "cuda":
         return f"{facts['gpu']}, CUDA {facts['cuda']}, {_software(record)}"
     kernels = facts.get("kernels") or "no compiled"
     return f"{facts['cpu']}, {record.cell.threads} threads, {kernels} kernels, {_software(record)}"
@@ -99,14 +99,14 @@ def render_cpu(records: Sequence[Record]) -> list[str]:
     """The sections of the CPU: a table per suite and allocator."""
     records = latest(records)
     lines: list[str] = []
-    for suite in SUITES:
+    for suite in CPU_SUITES:
         for allocator, text in ALLOCATORS.items():
             found = [
                 r
                 for r in records
-                if (r.suite, r.cell.loss, r.allocator) == (suite.name, suite.loss, allocator)
+                if (r.suite, r.cell.work, r.allocator) == (suite.name, suite.work, allocator)
             ]
-            title = f"{suite.loss} on a CPU, {suite.name}, {allocator} allocator"
+            title = f"{suite.work} on a CPU, {suite.name}, {allocator} allocator"
             lines += _section(title, text, table.races(found), found)
     for suite, title, show in (
         (ACCURACY, "Gradient error by temperature", table.accuracies),
@@ -129,8 +129,8 @@ def render_gpu(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[s
     ]
     lines = ["", "## GPU", "", *GPU.splitlines(), "", *table.markdown(rows)]
     records = latest(records)
-    for name, loss in dict.fromkeys((suite.name, suite.loss) for suite in GPU_SUITES):
-        found = [r for r in records if (r.suite, r.cell.loss) == (name, loss)]
+    for name, loss in dict.fromkeys((s.name, s.work) for s in (*cuda.ACCURACY, *GPU_SUITES)):
+        found = [r for r in records if (r.suite, r.cell.work) == (name, loss)]
         show = table.errors if name == "gpu_accuracy" else table.races
         lines += _section(f"{loss} on a GPU, {name}", "", show(found), found)
     return lines
@@ -146,9 +146,10 @@ def render_full_size(rates: list[Rate]) -> list[str]:
 
 def render(results: Path) -> str:
     """The page of a results directory."""
-    cpu, gpu = read(results / "cpu"), results / "gpu"
+    machines = sorted(path for path in (results / "cpu").glob("*") if path.is_dir())
+    cpu, gpu = [read(path) for path in machines], results / "gpu"
     lines = [
-        *(render_cpu(cpu) or NOTHING.splitlines()),
+        *([line for records in cpu for line in render_cpu(records)] or NOTHING.splitlines()),
         *render_gpu(read_outcomes(gpu), read(gpu)),
         *render_full_size(read_rates(gpu)),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.machine import FOREIGN_LIMIT
+from benchmarks.measuring.machine import FOREIGN_LIMIT
 
 KEPT_AT_LEAST = 7
 CONFIDENCE = 0.95

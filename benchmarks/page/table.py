@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 
-from benchmarks.machine import FOREIGN_LIMIT
-from benchmarks.records import Record
+from benchmarks.measuring.machine import FOREIGN_LIMIT
+from benchmarks.records.record import Record
 
 Rows = list[list[str]]
 
-
-def size_of(record: Record) -> str:
-    cell = record.cell
-    letters = ("N", "D") if cell.loss == "nt_xent" else ("B", "C")
-    size = f"{letters[0]}={cell.rows} {letters[1]}={cell.columns}"
-    return " ".join((cell.loss, size, cell.dtype, *cell.variant.split()))
+NOT_INSTALLED = "not installed"
 
 
 def _by_cell(records: Sequence[Record]) -> list[dict[str, Record]]:
@@ -38,7 +33,7 @@ def _ratio(record: Record | None) -> str:
     if record is None:
         return ""
     if record.ratio is None:
-        return "absent" if (record.not_run or "").startswith("absent") else "not run"
+        return NOT_INSTALLED if (record.not_run or "").startswith(NOT_INSTALLED) else "not run"
     return f"{record.ratio.median:.2f} [{record.ratio.low:.2f}, {record.ratio.high:.2f}]"
 
 
@@ -66,7 +61,7 @@ def races(records: Sequence[Record]) -> Rows:
         eager = cell.get("eager")
         rows.append(
             [
-                size_of(ours),
+                ours.cell.title,
                 f"{ours.median_ms:.3f}",
                 *(_ratio(cell.get(name)) for name in others),
                 _number(ours.gradient_error),
@@ -90,7 +85,7 @@ def errors(records: Sequence[Record]) -> Rows:
             for field in fields
             for name in names
         ]
-        rows.append([size_of(next(iter(cell.values()))), *found])
+        rows.append([next(iter(cell.values())).cell.title, *found])
     return rows if len(rows) > 1 else []
 
 
@@ -102,7 +97,7 @@ def accuracies(records: Sequence[Record]) -> Rows:
     for cell in _by_cell(found):
         one = next(iter(cell.values()))
         errors = [_number(cell[name].gradient_error if name in cell else None) for name in names]
-        rows.append([size_of(one), f"{one.cell.temperature:g}", *errors])
+        rows.append([one.cell.title, f"{getattr(one.cell, 'temperature', 0):g}", *errors])
     return rows if len(rows) > 1 else []
 
 
@@ -114,7 +109,7 @@ def peaks(records: Sequence[Record]) -> Rows:
     for cell in _by_cell(found):
         values = [cell[name].peak_mb if name in cell else None for name in names]
         texts = ["not run" if value is None else f"{value:.0f}" for value in values]
-        rows.append([size_of(next(iter(cell.values()))), *texts])
+        rows.append([next(iter(cell.values())).cell.title, *texts])
     return rows if len(rows) > 1 else []
 
 

@@ -1,23 +1,31 @@
-"""Who races on a GPU besides providers.py: kernels of Triton, and eager under autocast.
-
-Each is called as its authors mean it, for the exact loss where it has one. inf-cl and
-cut-cross-entropy cannot leave a row's similarity to itself out: equal work, another value.
-"""
+"""Peers of NT-Xent, each called as its authors mean it, for the exact loss where it has one."""
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.grid import Cell
-from benchmarks.providers import ALPHA, PROVIDERS, LossFunction, Provider, eager_nt_xent
+from benchmarks.grid.cells import LossCell
+from benchmarks.providers.losses import eager_nt_xent
+from benchmarks.providers.provider import LossFunction, Provider
 
 # Read when memeff is imported: float32 as it is, as ours.
 os.environ.setdefault("MEMEFF_INPUT_PRECISION", "ieee")
+
+
+def _lightly(cell: LossCell) -> LossFunction:
+    from lightly.loss.ntx_ent_loss import NTXentLoss
+
+    return NTXentLoss(temperature=cell.temperature)
+
+
+def _metric_learning(cell: LossCell) -> LossFunction:
+    from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
+
+    return SelfSupervisedLoss(NTXentLoss(temperature=cell.temperature))
 
 
 def _normalized(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +34,7 @@ def _normalized(z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
     return z, torch.arange(len(z), device=z.device).roll(len(z0))
 
 
-def _autocast(cell: Cell) -> LossFunction:
+def _autocast(cell: LossCell) -> LossFunction:
     eager = eager_nt_xent(cell)
 
     def loss(z0: Tensor, z1: Tensor) -> Tensor:
@@ -36,7 +44,7 @@ def _autocast(cell: Cell) -> LossFunction:
     return loss
 
 
-def _memeff(cell: Cell) -> LossFunction:
+def _memeff(cell: LossCell) -> LossFunction:
     from memeff import MemoryEfficientQwen3Loss
 
     # A margin of 2 and more masks nothing; "stable" would scale the gradient.
@@ -51,7 +59,7 @@ def _memeff(cell: Cell) -> LossFunction:
     return lambda z0, z1: 0.5 * (half(z0, z1) + half(z1, z0))
 
 
-def _flex_attention(cell: Cell) -> LossFunction:
+def _flex_attention(cell: LossCell) -> LossFunction:
     from torch.nn.attention.flex_attention import AuxRequest, flex_attention
 
     torch._dynamo.reset()
@@ -71,7 +79,7 @@ def _flex_attention(cell: Cell) -> LossFunction:
     return loss
 
 
-def _inf_cl(cell: Cell) -> LossFunction:
+def _inf_cl(cell: LossCell) -> LossFunction:
     from inf_cl import cal_flash_loss
 
     def loss(z0: Tensor, z1: Tensor) -> Tensor:
@@ -83,7 +91,7 @@ def _inf_cl(cell: Cell) -> LossFunction:
     return loss
 
 
-def _cut_cross_entropy(cell: Cell) -> LossFunction:
+def _cut_cross_entropy(cell: LossCell) -> LossFunction:
     from cut_cross_entropy import linear_cross_entropy
 
     def loss(z0: Tensor, z1: Tensor) -> Tensor:
@@ -97,50 +105,50 @@ def _cut_cross_entropy(cell: Cell) -> LossFunction:
     return loss
 
 
-def _liger(cell: Cell) -> LossFunction:
-    from liger_kernel.transformers.kl_div import LigerKLDIVLoss
+SELF_TERM = "keeps each row's similarity to itself"
 
-    t, divergence = cell.temperature, LigerKLDIVLoss(reduction="batchmean")
-
-    def loss(student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
-        log_q = functional.log_softmax(student.float() / t, dim=1)
-        p = functional.softmax(teacher.float() / t, dim=1)
-        hard = functional.cross_entropy(student.float(), target)
-        return ALPHA * t * t * divergence(log_q, p) + (1 - ALPHA) * hard
-
-    return loss
-
-
-# Of another value than the loss.
-INEXACT = ("inf-cl", "cut-cross-entropy")
-
-_TRITON = (
-    Provider("memeff", {"nt_xent": _memeff}, package="memeff", module="memeff"),
-    Provider("inf-cl", {"nt_xent": _inf_cl}, package="inf-cl", module="inf_cl"),
+PROVIDERS = (
+    Provider(
+        "lightly",
+        {"nt_xent": _lightly},
+        package="lightly",
+        module="lightly.loss.ntx_ent_loss",
+        largest_rows=16384,
+    ),
+    # Compares every triplet: N^3 numbers.
+    Provider(
+        "pytorch-metric-learning",
+        {"nt_xent": _metric_learning},
+        package="pytorch-metric-learning",
+        module="pytorch_metric_learning.losses",
+        largest_rows=256,
+    ),
+    Provider("eager-autocast", {"nt_xent": _autocast}, devices=("cuda",)),
+    Provider("flex-attention", {"nt_xent": _flex_attention}, compiled=True, devices=("cuda",)),
+    Provider(
+        "memeff",
+        {"nt_xent": _memeff},
+        package="memeff",
+        module="memeff",
+        extra="bench-gpu",
+        devices=("cuda",),
+    ),
+    Provider(
+        "inf-cl",
+        {"nt_xent": _inf_cl},
+        package="inf-cl",
+        module="inf_cl",
+        extra="bench-gpu",
+        devices=("cuda",),
+        other_loss=SELF_TERM,
+    ),
     Provider(
         "cut-cross-entropy",
         {"nt_xent": _cut_cross_entropy},
         package="cut-cross-entropy",
         module="cut_cross_entropy",
-    ),
-    Provider(
-        "liger",
-        {"distillation": _liger},
-        package="liger-kernel",
-        module="liger_kernel.transformers.kl_div",
+        extra="bench-gpu",
+        devices=("cuda",),
+        other_loss=SELF_TERM,
     ),
 )
-
-# What does not fit says so: no limit on the rows is known beforehand.
-GPU_PROVIDERS = {
-    provider.name: provider
-    for provider in (
-        *(
-            replace(PROVIDERS[name], largest_rows=None)
-            for name in ("fused", "eager", "compile", "lightly")
-        ),
-        Provider("eager-autocast", {"nt_xent": _autocast}),
-        Provider("flex-attention", {"nt_xent": _flex_attention}, compiled=True),
-        *(replace(provider, extra="bench-gpu") for provider in _TRITON),
-    )
-}

@@ -9,15 +9,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import truth
-from benchmarks.gpu import accuracy, clock, race, small
-from benchmarks.gpu.peers import GPU_PROVIDERS
-from benchmarks.gpu.plan import ACCURACY, GPU_SUITES, PEERS, RACES, distillation, nt_xent
-from benchmarks.grid import Cell, Suite
+from benchmarks.gpu import accuracy, race, small
+from benchmarks.grid import GPU_SUITES, LossCell, Suite
+from benchmarks.grid import cuda as plan
+from benchmarks.grid.cuda import ACCURACY, PEERS, RACES
+from benchmarks.measuring import cuda, truth
+from benchmarks.measuring.devices import DEVICES
+from benchmarks.measuring.race import Race
+from benchmarks.measuring.truth import exact_rows, make_inputs
 from benchmarks.providers import PROVIDERS, LossFunction, Provider
-from benchmarks.records import read
-from benchmarks.truth import exact_rows, make_inputs
+from benchmarks.records.ratios import KEPT_AT_LEAST
+from benchmarks.records.record import read
 from tests.benchmarks.invented import record
+
+
+def nt_xent(rows: int, columns: int, dtype: str, precision: str = "highest") -> LossCell:
+    return replace(plan.nt_xent(rows, columns, dtype, precision), device="cpu")
+
+
+def distillation(rows: int, columns: int, dtype: str) -> LossCell:
+    return replace(plan.distillation(rows, columns, dtype), device="cpu")
+
 
 FACTS = {"gpu": "A GPU", "copy_gb_s": 4000.0}
 
@@ -27,23 +39,26 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """A clock for which each call takes as many ms as calls were made before it."""
     made: list[object] = []
 
-    def times_ms(call: clock.Call, calls: int, *, pause_ms: float) -> list[float]:
+    def times_ms(call: cuda.Call, calls: int, *, pause_ms: float) -> list[float]:
         made.append(call)
         call()
         return [float(len(made))] * calls
 
-    monkeypatch.setattr(clock, "times_ms", times_ms)
-    monkeypatch.setattr(clock, "wait", lambda: None)
-    monkeypatch.setattr(clock, "peak_mb", lambda _: 12.5)
-    monkeypatch.setattr(clock, "kernels_of", lambda _: 2)
-    monkeypatch.setattr(clock, "environment", lambda: FACTS)
+    monkeypatch.setattr(cuda, "times_ms", times_ms)
+    monkeypatch.setattr(cuda, "wait", lambda: None)
+    monkeypatch.setattr(cuda, "peak_mb", lambda _: 12.5)
+    monkeypatch.setattr(cuda, "launch_ms", lambda _: 0.0)
+    monkeypatch.setattr(cuda, "kernels_of", lambda _: 2)
+    monkeypatch.setattr(cuda, "environment", lambda: FACTS)
+    monkeypatch.setitem(DEVICES, "cpu", cuda)
+    monkeypatch.setattr("benchmarks.measuring.race.foreign_share", lambda *_: 0.0)
     ours = replace(PROVIDERS["fused"], builders=PROVIDERS["chunked"].builders)
-    monkeypatch.setitem(GPU_PROVIDERS, "fused", ours)
+    monkeypatch.setitem(PROVIDERS, "fused", ours)
     return made
 
 
 def loss_that(error: Exception) -> Any:
-    def build(cell: Cell) -> LossFunction:
+    def build(cell: LossCell) -> LossFunction:
         def loss(*_: Tensor) -> Tensor:
             raise error
 
@@ -56,17 +71,19 @@ def test_the_plan_has_the_sizes_that_the_targets_name() -> None:
     errors = {(c.rows, c.columns, c.dtype, c.precision) for c in ACCURACY[0].cells}
     assert len(errors) == 3 * 2 * 5 and (131072, 512, "float32", "high") in errors
     raced = {cell for suite in RACES for cell in suite.cells}
-    assert {nt_xent(n, d, "bfloat16") for n in (8192, 32768, 131072) for d in (128, 512)} <= raced
-    assert nt_xent(1024, 128, "bfloat16", mode="graph") in raced
-    assert distillation(4096, 128256, "float32", "forward") in raced
-    assert distillation(4096, 1000, "bfloat16") in raced
-    assert all({*suite.providers} <= {*GPU_PROVIDERS} for suite in (*RACES, *PEERS))
+    assert {
+        plan.nt_xent(n, d, "bfloat16") for n in (8192, 32768, 131072) for d in (128, 512)
+    } <= raced
+    assert plan.nt_xent(1024, 128, "bfloat16", mode="graph") in raced
+    assert plan.distillation(4096, 128256, "float32", "forward") in raced
+    assert plan.distillation(4096, 1000, "bfloat16") in raced
+    assert all({*suite.providers} <= {*PROVIDERS} for suite in (*RACES, *PEERS))
 
 
 def test_a_measurement_is_planned_once() -> None:
     keys = [
         (suite.name, cell, provider)
-        for suite in GPU_SUITES
+        for suite in (*plan.ACCURACY, *GPU_SUITES)
         for cell in suite.cells
         for provider in suite.providers
     ]
@@ -76,7 +93,7 @@ def test_a_measurement_is_planned_once() -> None:
 def test_a_race_takes_turns_and_records_everyone(fake_clock: list[object]) -> None:
     cell = distillation(64, 100, "float32")
     suite = Suite("gpu_race", (cell,), ("fused", "eager"), rounds=8)
-    ours, eager = race.race(suite, cell, "cpu")
+    ours, eager = Race(suite, cell).run()
     assert [each.provider for each in (ours, eager)] == ["fused", "eager"]
     # Two warm each of them up; then ours begins every other round.
     assert ours.times_ms == (3, 6, 7, 10, 11, 14, 15, 18)
@@ -85,7 +102,7 @@ def test_a_race_takes_turns_and_records_everyone(fake_clock: list[object]) -> No
     assert (ours.kernels, eager.kernels, ours.peak_mb) == (2, None, 12.5)
     assert ours.gradient_error is not None and 0 < ours.gradient_error < 1e-5
     assert ours.environment == FACTS and ours.cell == cell
-    forward = race.race(suite, replace(cell, mode="forward"), "cpu")[0]
+    forward = Race(suite, replace(cell, mode="forward")).run()[0]
     assert forward.times_ms and not fake_clock[-1]().requires_grad  # type: ignore[operator]
 
 
@@ -97,25 +114,24 @@ def test_peers_that_fail_are_listed_and_the_others_race(
         ("broken", ValueError("no such shape\nmore")),
     ):
         peer = Provider(name, {"nt_xent": loss_that(error)})
-        monkeypatch.setitem(GPU_PROVIDERS, name, peer)
+        monkeypatch.setitem(PROVIDERS, name, peer)
     wrong = Provider("wrong", {"nt_xent": lambda _: lambda z0, z1: (z0 * torch.nan + z1).sum()})
-    monkeypatch.setitem(GPU_PROVIDERS, "wrong", wrong)
+    monkeypatch.setitem(PROVIDERS, "wrong", wrong)
     cell = nt_xent(32, 8, "float32")
     suite = Suite("gpu_race", (cell,), ("fused", "large", "memeff", "broken", "wrong", "eager"))
-    records = {found.provider: found for found in race.race(suite, cell, "cpu")}
+    records = {found.provider: found for found in Race(suite, cell).run()}
     assert records["large"].not_run == "out of memory"
     assert records["broken"].not_run == "failed: ValueError: no such shape"
     assert "not finite" in (records["wrong"].not_run or "")
-    absent = records["memeff"].not_run or ""
-    assert absent.startswith("absent (") and "-e '.[bench-gpu]'" in absent
+    assert records["memeff"].not_run == "runs on cuda only"
     assert len(records["eager"].ratios) == len(records["fused"].times_ms) > 6
 
 
 def test_slow_rounds_are_fewer(fake_clock: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "SLOW_ROUND_MS", 1.0)
+    monkeypatch.setattr(cuda, "SLOW_ROUND_MS", 1.0)
     cell = nt_xent(32, 8, "float32")
-    (ours,) = race.race(Suite("gpu_race", (cell,), ("fused",)), cell, "cpu")
-    assert len(ours.times_ms) == race.SLOW_ROUNDS
+    (ours,) = Race(Suite("gpu_race", (cell,), ("fused",)), cell).run()
+    assert len(ours.times_ms) == KEPT_AT_LEAST
 
 
 def test_cells_without_time_say_so(fake_clock: list[object], tmp_path: Path) -> None:
@@ -173,18 +189,18 @@ SMALL_ACCURACY = Suite(
 def test_accuracy_has_one_truth_for_all_precisions_and_says_what_was_left_out(
     fake_clock: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    truths: list[Cell] = []
+    truths: list[LossCell] = []
 
-    def counted(cell: Cell, inputs: truth.Inputs) -> accuracy.Results:
+    def counted(cell: LossCell, inputs: truth.Inputs) -> accuracy.Results:
         truths.append(cell)
         return exact_rows(cell, inputs)
 
     monkeypatch.setattr(accuracy, "exact_rows", counted)
     monkeypatch.setattr(accuracy, "ours", lambda cell, inputs: accuracy.plain(cell, inputs))
-    done, left = accuracy.run([SMALL_ACCURACY], tmp_path, time.monotonic() + 60, "cpu")
+    done, left = accuracy.run([SMALL_ACCURACY], tmp_path, time.monotonic() + 60)
     assert (len(done), left, truths) == (4, 0, [SMALL_ACCURACY.cells[0]])
     assert read(tmp_path) == done
-    assert accuracy.run([SMALL_ACCURACY], tmp_path, time.monotonic() - 1, "cpu") == ([], 2)
+    assert accuracy.run([SMALL_ACCURACY], tmp_path, time.monotonic() - 1) == ([], 2)
     assert [each.not_run for each in read(tmp_path)[4:]] == [race.NO_TIME] * 2
 
 

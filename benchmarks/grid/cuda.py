@@ -1,8 +1,9 @@
-"""The sizes that a GPU is measured at, as suites of the grid; each smallest first."""
+"""The suites that only a GPU is measured at, each smallest first; the others are the CPU's."""
 
 from itertools import product
 
-from benchmarks.grid import Cell, Suite
+from benchmarks.grid.cells import LossCell
+from benchmarks.grid.suites import Suite
 
 ROWS = (8192, 32768, 131072)
 COLUMNS = (128, 512)
@@ -19,15 +20,15 @@ PRECISIONS = (
 
 def nt_xent(
     rows: int, columns: int, dtype: str, precision: str = "highest", mode: str = "step"
-) -> Cell:
-    return Cell("nt_xent", rows, columns, dtype, 0.1, precision=precision, mode=mode)
+) -> LossCell:
+    return LossCell("nt_xent", rows, columns, dtype, precision=precision, mode=mode, device="cuda")
 
 
-def distillation(rows: int, columns: int, dtype: str, mode: str = "step") -> Cell:
-    return Cell("distillation", rows, columns, dtype, 4.0, mode=mode)
+def distillation(rows: int, columns: int, dtype: str, mode: str = "step") -> LossCell:
+    return LossCell("distillation", rows, columns, dtype, 4.0, mode=mode, device="cuda")
 
 
-def _race(cells: tuple[Cell, ...], *peers: str, name: str = "gpu_race") -> Suite:
+def _race(cells: tuple[LossCell, ...], *peers: str, name: str = "gpu_race") -> Suite:
     return Suite(name, cells, ("fused", *peers), patience_s=0.0)
 
 
@@ -103,8 +104,6 @@ PEERS = (
         name="gpu_peers",
     ),
 )
-
-GPU_SUITES = (*ACCURACY, *RACES, *PEERS)
 
 # Images of a batch of a full-size network: features of each, or a step on two views of each.
 TRAINING_BATCHES = (256, 512, 1024, 2048)

@@ -1,11 +1,13 @@
 """A record survives its file."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.grid import nt_xent
-from benchmarks.records import Record, append, latest, read
+from benchmarks.grid.cells import ImageCell
+from benchmarks.grid.losses import nt_xent
+from benchmarks.records.record import Record, append, latest, read
 from tests.benchmarks.invented import record
 
 
@@ -22,16 +24,28 @@ def test_a_line_with_another_schema_is_refused() -> None:
         Record.from_line(line)
 
 
+def test_a_line_of_before_a_field_existed_has_its_default() -> None:
+    original = record("eager", ratio=2.5)
+    line = original.line().replace('"kernels":null,', "").replace('"device":"cpu",', "")
+    assert "kernels" not in json.loads(line) and "device" not in json.loads(line)["cell"]
+    assert Record.from_line(line) == original
+
+
+def test_images_are_cells_too() -> None:
+    original = record("kornia", ImageCell("augment", 64, 32, source=48), not_run="failed: no")
+    assert Record.from_line(original.line()) == original
+
+
 def test_appending_keeps_what_is_there_in_one_file_per_suite(tmp_path: Path) -> None:
     first, second = record("fused", ratio=1.0), record("eager", ratio=3.0)
     other = record("fused", suite="memory", peak_mb=30.0)
     append(tmp_path / "cpu", [first])
     append(tmp_path / "cpu", [second, other])
     assert sorted(path.name for path in (tmp_path / "cpu").iterdir()) == [
-        "acceptance.jsonl",
         "memory.jsonl",
+        "standard.jsonl",
     ]
-    assert read(tmp_path / "cpu") == [first, second, other]
+    assert read(tmp_path / "cpu") == [other, first, second]
 
 
 def test_a_later_measurement_of_the_same_takes_the_place_of_the_earlier() -> None:

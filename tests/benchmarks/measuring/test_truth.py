@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from benchmarks import truth
-from benchmarks.grid import Cell, distillation, nt_xent
-from benchmarks.providers import eager_distillation
-from benchmarks.truth import cast, errors, exact, make_inputs, step
+from benchmarks.grid.cells import LossCell
+from benchmarks.grid.losses import distillation, nt_xent
+from benchmarks.measuring import truth
+from benchmarks.measuring.truth import cast, errors, exact, make_inputs, step
+from benchmarks.providers.losses import eager_distillation
 from tests.losses.contrastive.family import exact_of
 
 
@@ -44,7 +45,7 @@ def test_distillation_is_eager_in_float64() -> None:
 
 
 @pytest.mark.parametrize("cell", [nt_xent(16, 8), distillation(16, 8)])
-def test_inputs_repeat_and_only_the_leaves_get_a_gradient(cell: Cell) -> None:
+def test_inputs_repeat_and_only_the_leaves_get_a_gradient(cell: LossCell) -> None:
     once, again = make_inputs(cell), make_inputs(cell)
     for x, y in zip(once.arguments, again.arguments, strict=True):
         assert torch.equal(x, y)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.ratios import median_interval, rounds_that_count
+from benchmarks.records.ratios import median_interval, rounds_that_count
 
 
 @pytest.mark.parametrize(

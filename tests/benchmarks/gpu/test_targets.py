@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu.plan import ACCURACY, RACES, distillation, nt_xent
 from benchmarks.gpu.stages import Outcome
 from benchmarks.gpu.targets import (
     ACCURACY_TARGETS,
@@ -16,7 +15,8 @@ from benchmarks.gpu.targets import (
     judge_all,
 )
 from benchmarks.grid import Cell
-from benchmarks.records import Record
+from benchmarks.grid.cuda import ACCURACY, RACES, distillation, nt_xent
+from benchmarks.records.record import Record
 from tests.benchmarks.invented import ENVIRONMENT, record
 
 GPU = {**ENVIRONMENT, "gpu": "A GPU", "cuda": "13.0", "copy_gb_s": 4000.0}
