@@ -26,7 +26,8 @@ collect_ignore += [] if TENSORFLOW else ["tests/tensorflow"]
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The tests hold no benchmark, and take long to collect."""
-    return True if config.getoption("benchmark_only", False) and collection_path == TESTS else None
+    only = config.getoption("benchmark_only", False)
+    return True if only and TESTS in collection_path.parents else None
 
 
 def pytest_report_header() -> list[str]:
