@@ -7,8 +7,8 @@
 #   make tensorflow  preprocessing and converted weights against TensorFlow, in .venv-tensorflow
 #   make build       compile the extension in place; recompiles what changed
 #   make lint        formatters, linters, type checker
-#   make bench       the default benchmark grid
-#   make benchmarks  write BENCHMARKS.md from the records under results/
+#   make bench       the standard benchmark grid (half an hour); peers come from .[bench]
+#   make benchmarks  write BENCHMARKS.md and its plots from the records under results/
 #   make mutations   plant bugs one by one; each must make a test fail (hours)
 #   make gpu         on a machine with a GPU: build, test and time the CUDA operators with $PYTHON,
 #                    in GPU_BUDGET seconds; records go to GPU_OUT

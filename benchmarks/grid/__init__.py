@@ -14,7 +14,7 @@ __all__ = ["CPU_SUITES", "GPU_SUITES", "SUITES", "Cell", "ImageCell", "LossCell"
 CPU_SUITES = (*losses.RACES, *images.RACES)
 GPU_SUITES = (
     *cuda.RACES,
-    *(on_cuda(suite) for suite in losses.RACES),
+    *(on_cuda(suite, *cuda.ALSO.get((suite.name, suite.work), ())) for suite in losses.RACES),
     *images.CUDA_RACES,
     *cuda.PEERS,
 )

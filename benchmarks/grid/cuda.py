@@ -105,5 +105,12 @@ PEERS = (
     ),
 )
 
+# Who joins the CPU's suites on a GPU.
+ALSO = {
+    ("standard", "nt_xent"): ("memeff", "flex-attention", "inf-cl", "cut-cross-entropy"),
+    ("standard", "distillation"): ("liger",),
+    ("bfloat16", "nt_xent"): ("eager-autocast", "memeff"),
+}
+
 # Images of a batch of a full-size network: features of each, or a step on two views of each.
 TRAINING_BATCHES = (256, 512, 1024, 2048)

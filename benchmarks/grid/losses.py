@@ -30,7 +30,7 @@ DISTILLATION = tuple(
     if (b, c) != (8192, 21841)  # 2.9 GB in eager's buffers and 10 s a call: no more is learned
 )
 
-NT_XENT_PROVIDERS = ("fused", "auto", "eager", "compile", "lightly", "pytorch-metric-learning")
+NT_XENT_PROVIDERS = ("fused", "chunked", "eager", "compile", "lightly", "pytorch-metric-learning")
 
 # Sizes that a laptop's owner meets first; a minute is too long to wait for a first answer, so
 # nothing here is compiled.
@@ -54,7 +54,7 @@ QUICK = (
 RACES = (
     *QUICK,
     Suite("standard", STANDARD, NT_XENT_PROVIDERS),
-    Suite("standard", DISTILLATION, ("fused", "auto", "eager", "compile")),
+    Suite("standard", DISTILLATION, ("fused", "chunked", "eager", "compile")),
     Suite(
         "bfloat16",
         tuple(nt_xent(n, 128, "bfloat16") for n in (1024, 4096, 8192)),
