@@ -62,8 +62,8 @@ def _memeff(cell: LossCell) -> LossFunction:
 def _flex_attention(cell: LossCell) -> LossFunction:
     from torch.nn.attention.flex_attention import AuxRequest, flex_attention
 
-    torch._dynamo.reset()
-    flex: Callable[..., Any] = torch.compile(flex_attention, dynamic=False)
+    # Beyond eight shapes it fails, where without fullgraph it would be eager without a word.
+    flex: Callable[..., Any] = torch.compile(flex_attention, dynamic=False, fullgraph=True)
 
     def without_itself(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
         return torch.where(i == j, -torch.inf, score)
