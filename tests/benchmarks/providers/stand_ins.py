@@ -145,3 +145,60 @@ def fused_siglip_loss(
     logits = img_features @ txt_features.T * log_temperature.exp() + bias
     signs = 2 * torch.eye(len(logits)) - 1
     return -functional.logsigmoid(signs * logits).sum() / len(logits)
+
+
+class KDLoss:
+    """torchdistill's."""
+
+    def __init__(
+        self,
+        student_module_path: str,
+        student_module_io: str,
+        teacher_module_path: str,
+        teacher_module_io: str,
+        temperature: float,
+        alpha: float | None = None,
+        beta: float | None = None,
+        reduction: str = "batchmean",
+    ) -> None:
+        self.student = student_module_path, student_module_io
+        self.teacher = teacher_module_path, teacher_module_io
+        self.t, self.alpha, self.reduction = temperature, alpha, reduction
+        self.beta = 1 - (alpha or 0) if beta is None else beta
+
+    def __call__(
+        self,
+        student_io_dict: dict[str, dict[str, Tensor]],
+        teacher_io_dict: dict[str, dict[str, Tensor]],
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        student = student_io_dict[self.student[0]][self.student[1]]
+        teacher = teacher_io_dict[self.teacher[0]][self.teacher[1]]
+        soft = functional.kl_div(
+            (student / self.t).log_softmax(dim=1),
+            (teacher / self.t).softmax(dim=1),
+            reduction=self.reduction,
+        )
+        if not self.alpha or targets is None:
+            return soft
+        return (
+            self.alpha * functional.cross_entropy(student, targets) + self.beta * self.t**2 * soft
+        )
+
+
+class LigerKLDIVLoss(nn.KLDivLoss):
+    """liger_kernel's: its first argument is no reduction."""
+
+    def __init__(self, eps: float = 1e-10, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert isinstance(eps, float)
+
+
+class LigerJSD:
+    """liger_kernel's, at the end of its range that is a KL; from log-probabilities."""
+
+    def __init__(self, beta: float = 0.5, ignore_index: int = -100) -> None:
+        assert beta == 0
+
+    def __call__(self, log_q: Tensor, log_p: Tensor) -> Tensor:
+        return (log_p.exp() * (log_p - log_q)).sum() / len(log_p)
