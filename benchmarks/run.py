@@ -10,7 +10,6 @@ eager's favour; the standard grid of NT-Xent is then raced at D = 128 only.
 import argparse
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.grid import CPU_SUITES, Cell, LossCell, Suite
@@ -36,7 +35,7 @@ def suites(name: str, loss: str | None, wanted: str) -> list[Suite]:
     """The suites of a name, for one loss or for all."""
     found = [suite for suite in (*CPU_SUITES, ACCURACY, MEMORY) if suite.name == name]
     if wanted == "tuned" and name == "standard":
-        found = [replace(s, cells=TUNED_CELLS) if s.work == "nt_xent" else s for s in found]
+        found = [s for s in found if s.work != "nt_xent" or {*s.cells} <= {*TUNED_CELLS}]
     return [suite for suite in found if loss in {None, suite.work}]
 
 

@@ -94,7 +94,7 @@ RACES = (
 PEERS = (
     _race(
         tuple(nt_xent(n, d, "bfloat16") for n, d in product(ROWS[:2], COLUMNS)),
-        *("flex-attention", "inf-cl", "cut-cross-entropy", "lightly", "compile"),
+        *("inf-cl", "cut-cross-entropy", "siglip-kernel", "lightly", "flex-attention", "compile"),
         name="gpu_peers",
     ),
     _race(
@@ -107,9 +107,9 @@ PEERS = (
 
 # Who joins the CPU's suites on a GPU.
 ALSO = {
-    ("standard", "nt_xent"): ("memeff", "flex-attention", "inf-cl", "cut-cross-entropy"),
-    ("standard", "distillation"): ("liger",),
-    ("bfloat16", "nt_xent"): ("eager-autocast", "memeff"),
+    ("standard", "nt_xent"): ("memeff", "flex-attention", "inf-cl"),
+    ("standard", "distillation"): ("liger", "liger-jsd"),
+    ("bfloat16", "nt_xent"): ("eager-autocast", "memeff", "cut-cross-entropy"),
 }
 
 # Images of a batch of a full-size network: features of each, or a step on two views of each.

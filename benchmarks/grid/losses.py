@@ -30,7 +30,16 @@ DISTILLATION = tuple(
     if (b, c) != (8192, 21841)  # 2.9 GB in eager's buffers and 10 s a call: no more is learned
 )
 
-NT_XENT_PROVIDERS = ("fused", "chunked", "eager", "compile", "lightly", "pytorch-metric-learning")
+NT_XENT_PROVIDERS = ("fused", "chunked", "eager", "compile", "lightly")
+
+# These at one width: two are compiled in every cell, and the others are eager in other words.
+NT_XENT_PEERS = (
+    "pytorch-metric-learning",
+    "pytorch-metric-learning-supcon",
+    "supcontrast-formula",
+    "open-clip",
+    "cut-cross-entropy",
+)
 
 # Sizes that a laptop's owner meets first; a minute is too long to wait for a first answer, so
 # nothing here is compiled.
@@ -53,12 +62,17 @@ QUICK = (
 
 RACES = (
     *QUICK,
-    Suite("standard", STANDARD, NT_XENT_PROVIDERS),
-    Suite("standard", DISTILLATION, ("fused", "chunked", "eager", "compile")),
+    Suite(
+        "standard",
+        tuple(cell for cell in STANDARD if cell.columns == 128),
+        (*NT_XENT_PROVIDERS, *NT_XENT_PEERS),
+    ),
+    Suite("standard", tuple(cell for cell in STANDARD if cell.columns != 128), NT_XENT_PROVIDERS),
+    Suite("standard", DISTILLATION, ("fused", "chunked", "eager", "compile", "torchdistill")),
     Suite(
         "bfloat16",
         tuple(nt_xent(n, 128, "bfloat16") for n in (1024, 4096, 8192)),
-        ("fused", "fused-float32"),
+        ("fused", "chunked", "eager", "lightly", "fused-float32"),
     ),
     Suite("sweep", SWEEP, ("fused", "eager", "compile"), rounds=9),
 )

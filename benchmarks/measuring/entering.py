@@ -31,6 +31,9 @@ class Entry:
 
 def entrance(cell: Cell) -> Callable[[Provider], Entry]:
     """What lets providers into a cell; inputs and truth are made once."""
+    # Beyond eight shapes of one function, compile gives up and runs eager without a word. Here and
+    # not at each provider: what was compiled for those before it would be compiled again, in time.
+    torch._dynamo.reset()
     if not isinstance(cell, LossCell):
         return lambda provider: enter_call(provider, cell)
     inputs = make_inputs(cell)

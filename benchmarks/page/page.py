@@ -99,14 +99,12 @@ def render_cpu(records: Sequence[Record]) -> list[str]:
     """The sections of the CPU: a table per suite and allocator."""
     records = latest(records)
     lines: list[str] = []
-    for suite in CPU_SUITES:
+    for name, work in dict.fromkeys((suite.name, suite.work) for suite in CPU_SUITES):
         for allocator, text in ALLOCATORS.items():
             found = [
-                r
-                for r in records
-                if (r.suite, r.cell.work, r.allocator) == (suite.name, suite.work, allocator)
+                r for r in records if (r.suite, r.cell.work, r.allocator) == (name, work, allocator)
             ]
-            title = f"{suite.work} on a CPU, {suite.name}, {allocator} allocator"
+            title = f"{work} on a CPU, {name}, {allocator} allocator"
             lines += _section(title, text, table.races(found), found)
     for suite, title, show in (
         (ACCURACY, "Gradient error by temperature", table.accuracies),

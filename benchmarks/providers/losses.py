@@ -44,8 +44,6 @@ def eager_distillation(cell: LossCell) -> LossFunction:
 
 def _compiled(build: Callable[[LossCell], LossFunction]) -> Callable[[LossCell], LossFunction]:
     def builder(cell: LossCell) -> LossFunction:
-        # Beyond eight shapes of one function, compile gives up and runs eager without a word.
-        torch._dynamo.reset()
         # The compile time is that of a first run on a machine, not of a second.
         torch.compiler.config.force_disable_caches = True
         return torch.compile(build(cell), dynamic=False, fullgraph=True)
