@@ -1,9 +1,8 @@
-"""Peak resident memory of one step above its inputs, in a fresh process per provider.
+"""Peak resident memory of one step above its inputs, in a fresh process per provider. Linux.
 
 python -m benchmarks.measuring.memory PROVIDER CELL      (what measure_peaks starts; CELL is JSON)
 """
 
-import ctypes
 import json
 import subprocess
 import sys
@@ -15,8 +14,10 @@ import torch
 from benchmarks.grid.cells import LossCell
 from benchmarks.grid.suites import Suite
 from benchmarks.measuring.race import record
-from benchmarks.measuring.truth import make_inputs, step
+from benchmarks.measuring.resident import rise_mb
+from benchmarks.measuring.truth import Inputs, make_inputs, step
 from benchmarks.providers import PROVIDERS
+from benchmarks.providers.provider import LossFunction, Provider
 from benchmarks.records.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,26 +43,24 @@ def measure_peaks(suite: Suite, cell: LossCell) -> list[Record]:
     return records
 
 
-def _status_mb(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith(f"{field}:")]
-    return int(line.split()[1]) * 1024 / 1e6
+def warm(provider: Provider, cell: LossCell, function: LossFunction, inputs: Inputs) -> None:
+    """Loads libraries and starts threads.
+
+    Small, so that no buffer it keeps is as large as what is measured; but what compiles must have
+    done so for this shape.
+    """
+    small = replace(cell, rows=min(cell.rows, WARM_ROWS))
+    step(function, inputs if provider.compiled else make_inputs(small))
 
 
 def peak_mb(name: str, cell: LossCell) -> float:
-    """The most that one step holds above what is resident before it, in this process."""
+    """The rise of one step."""
     torch.set_num_threads(cell.threads)
     provider = PROVIDERS[name]
     inputs = make_inputs(cell)
     function = provider.builders[cell.loss](cell)
-    # Loads libraries and starts threads. Small, so that no buffer it keeps is as large as what is
-    # measured; but what compiles must have done so for this shape.
-    step(function, inputs if provider.compiled else make_inputs(replace(cell, rows=WARM_ROWS)))
-    ctypes.CDLL(None).malloc_trim(0)
-    before = _status_mb("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back to now
-    step(function, inputs)
-    return _status_mb("VmHWM") - before
+    warm(provider, cell, function, inputs)
+    return rise_mb(lambda: step(function, inputs))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Peaks of a call whose memory is known, of a loss, and the records of them."""
+
+import resource
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.grid import Suite
+from benchmarks.grid.losses import MEMORY, nt_xent
+from benchmarks.measuring import memory, resident
+from benchmarks.measuring.memory import measure_peaks, peak_mb
+
+
+def test_a_peak_is_what_a_call_holds_at_once_above_what_is_there_before() -> None:
+    """Three times two of 50 MB, beside 200 MB that were there."""
+    there = b"x" * 200_000_000
+
+    def call() -> None:
+        for _ in range(3):
+            (b"x" * 50_000_000).upper()
+
+    assert 99 < resident.rise_mb(call) < 105
+    assert resident.rise_mb(lambda: None) < 5 and there
+
+
+def test_plain_pytorch_holds_the_similarities_and_ours_does_not() -> None:
+    """2048 x 2048 in float32 are 17 MB, and backward needs them twice at least."""
+    ours, eager = (peak_mb(name, nt_xent(2048, 16)) for name in ("fused", "eager"))
+    assert eager > 2 * 16.7 > 2 * ours
+
+
+def test_each_provider_has_a_process_whose_peak_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        started.append(command[3])
+        return subprocess.CompletedProcess(command, 0, stdout=f"{len(started)}.5\n")
+
+    monkeypatch.setattr(memory, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
+    suite = Suite("memory", MEMORY.cells, ("fused", "eager", "compile"))
+    records = measure_peaks(suite, nt_xent(65536, 128))
+    assert started == ["fused"]
+    assert [(r.provider, r.peak_mb) for r in records] == [
+        ("fused", 1.5),
+        ("eager", None),
+        ("compile", None),
+    ]
+    assert records[1].not_run == "runs up to 16384 rows"
+
+
+def test_what_is_available_is_no_more_than_the_machine_has() -> None:
+    with Path("/proc/meminfo").open() as file:
+        total = int(file.readline().split()[1]) * 1024
+    assert 0 < resident.available_bytes() <= total
+
+
+def test_a_limit_refuses_what_is_more_and_nothing_less() -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        resident.limit(100_000_000)
+        assert len(bytearray(80_000_000)) == 80_000_000
+        with pytest.raises(MemoryError):
+            bytearray(120_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    assert len(bytearray(120_000_000)) == 120_000_000
