@@ -11,10 +11,13 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from benchmarks.records.record import Record
 
 # Milliseconds of each of some calls.
 Timer = Callable[[Callable[[], object], int], list[float]]
@@ -142,7 +145,17 @@ def ceilings(device: str, threads: int) -> dict[str, float]:
             }
     finally:
         torch.set_num_threads(before)
+        if device != "cpu":
+            torch.cuda.empty_cache()
     return {key: float(f"{value:.4g}") for key, value in found.items()}
+
+
+def with_ceilings(record: Record) -> Record:
+    """The record, with what this process finds that the machine reaches, and its clock if told."""
+    device, threads = record.cell.device, record.cell.threads
+    found = {"ceilings": ceilings(device, threads), "clock_mhz": clock_mhz(device)}
+    known = {key: value for key, value in found.items() if value is not None}
+    return replace(record, environment={**record.environment, **known})
 
 
 def _copy_gb_s(device: str, timer: Timer) -> float:

@@ -1,11 +1,13 @@
 """Ceilings with clocks of our own: what is counted, which size counts, and that it is soon over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.grid.losses import nt_xent
 from benchmarks.measuring import ceilings as measuring
 from benchmarks.measuring.ceilings import (
     CALLS,
@@ -17,6 +19,7 @@ from benchmarks.measuring.ceilings import (
     exponentials,
     matrix_product,
 )
+from tests.benchmarks.invented import record
 
 Call = Callable[[], object]
 
@@ -115,6 +118,23 @@ def test_all_ceilings_of_a_processor_once_a_process(quick: list[int]) -> None:
     assert ceilings("cpu", 3) is found and len(quick) == calls
     assert ceilings("cpu", 1)["exp_g_s"] == pytest.approx(10 * measuring.EXP_REPEATS / 2e6)
     ceilings.cache_clear()
+
+
+def test_a_record_is_given_the_ceilings_of_its_device_and_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measuring, "ceilings", lambda device, threads: {device: float(threads)})
+    clocks = iter((2400.0, None))
+    monkeypatch.setattr(measuring, "clock_mhz", lambda _: next(clocks))
+    bare = record("eager", replace(nt_xent(256, 128), threads=7, device="cuda"))
+    found = measuring.with_ceilings(bare)
+    assert found.environment == {
+        **bare.environment,
+        "ceilings": {"cuda": 7.0},
+        "clock_mhz": 2400.0,
+    }
+    assert replace(found, environment=bare.environment) == bare
+    assert "clock_mhz" not in measuring.with_ceilings(bare).environment
 
 
 def test_the_clock_is_the_median_over_cores(tmp_path: Path) -> None:

@@ -88,11 +88,14 @@ def test_records_are_written_as_they_come_so_that_an_interrupt_loses_none(
 
     monkeypatch.setattr(scaling, "in_a_process", interrupted)
     monkeypatch.setattr(run, "with_environment", lambda _: None)
+    monkeypatch.setattr("benchmarks.measuring.ceilings.ceilings", lambda *_: {"copy_gb_s": 1.5})
     command = ["run", "scaling", "--loss", "distillation", "--record", str(tmp_path)]
     monkeypatch.setattr("sys.argv", command)
     with pytest.raises(KeyboardInterrupt):
         run.main()
-    assert [r.provider for r in read(tmp_path)] == ["fused", "chunked", "eager", "compile"]
+    found = read(tmp_path)
+    assert [r.provider for r in found] == ["fused", "chunked", "eager", "compile"]
+    assert all(r.environment["ceilings"] == {"copy_gb_s": 1.5} for r in found)
 
 
 @pytest.mark.parametrize(
