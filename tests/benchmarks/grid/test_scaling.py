@@ -16,6 +16,7 @@ from benchmarks.grid.scaling import (
     memory_exponent,
     time_exponent,
 )
+from benchmarks.providers import PROVIDERS
 from tests.benchmarks.invented import record
 
 ROWS = [2**k for k in range(8, 16)]
@@ -82,6 +83,13 @@ def test_a_curve_is_read_from_its_records_and_refusals_are_no_points() -> None:
     assert [point.rows for point in time.points] == [1024, 2048, 4096, 8192]
     assert [point.rows for point in memory.points] == [1024, 2048, 4096, 8192]
     assert memory.value == pytest.approx(3.0)
+
+
+def test_every_provider_of_a_curve_has_its_loss_and_runs_on_both_devices() -> None:
+    for suite in SCALING:
+        for name in suite.providers:
+            assert suite.work in PROVIDERS[name].builders
+            assert {"cpu", "cuda"} <= {*PROVIDERS[name].devices}
 
 
 def test_sizes_are_doublings_smallest_first() -> None:
