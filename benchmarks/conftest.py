@@ -12,11 +12,13 @@ What is not chosen is deselected, never skipped. `--record DIR` appends the raw 
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.grid import SUITES, Cell, Suite
+from benchmarks.grid.estimate import announcement
 from benchmarks.options import NAMES
 from benchmarks.page import table
 from benchmarks.records.record import Record, append
@@ -85,11 +87,33 @@ def _suite(item: pytest.Item) -> Suite | None:
     return suite if isinstance(suite, Suite) else None
 
 
+def planned(items: list[pytest.Item]) -> list[Suite]:
+    """The suites of what is collected, with those of their cells that are."""
+    cells: dict[Suite, list[Cell]] = {}
+    for item in items:
+        if suite := _suite(item):
+            cells.setdefault(suite, []).append(item.callspec.params["cell"])  # type: ignore[attr-defined]
+    return [replace(suite, cells=tuple(found)) for suite, found in cells.items()]
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """A sweep says what it takes, before it begins."""
+    sweeps = [s for s in planned(items) if (s.name, s.device) == ("sweep", "cpu")]
+    if not sweeps or not config.getoption("benchmark_only"):
+        return []
+    from benchmarks.measuring.ceilings import ceilings
+    from benchmarks.providers import PROVIDERS
+
+    found = ceilings("cpu", sweeps[0].cells[0].threads)
+    return [announcement(sweeps, found, lambda cell, name: PROVIDERS[name].why_not(cell) is None)]
+
+
 @pytest.fixture
 def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> RunRace:
     """Races a cell; pytest-benchmark times our turn of each round."""
 
     def run(suite: Suite, cell: Cell) -> None:
+        from benchmarks.measuring.ceilings import with_ceilings
         from benchmarks.measuring.race import Race
 
         race = Race(suite, cell)
@@ -108,7 +132,7 @@ def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Run
         benchmark.pedantic(
             race.ours, setup=before, teardown=race.after, rounds=race.rounds, iterations=1
         )
-        records = race.records()
+        records = [with_ceilings(record) for record in race.records()]
         for record in records:
             benchmark.extra_info[record.provider] = {
                 "median_ms": record.median_ms,

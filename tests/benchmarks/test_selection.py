@@ -2,11 +2,16 @@
 
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from benchmarks.conftest import chosen_suites
+from benchmarks.conftest import chosen_suites, pytest_report_collectionfinish
+from benchmarks.grid import CPU_SUITES
+from benchmarks.grid.estimate import TYPICAL
 from benchmarks.grid.losses import STANDARD
+from benchmarks.measuring import ceilings
 from benchmarks.providers import PROVIDERS
 from benchmarks.run import suites
 
@@ -31,6 +36,27 @@ def test_a_bare_run_is_standard_and_the_others_are_asked_for(
     option: list[str] | None, expression: str, names: set[str]
 ) -> None:
     assert chosen_suites(option, expression) == names
+
+
+def test_a_sweep_says_what_it_takes_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ceilings, "ceilings", lambda *_: TYPICAL)
+    sweep, quick = (
+        next(s for s in CPU_SUITES if s.name == name and s.work == "nt_xent")
+        for name in ("sweep", "quick")
+    )
+    items: list[Any] = [
+        SimpleNamespace(callspec=SimpleNamespace(params={"suite": suite, "cell": cell}))
+        for suite in (sweep, quick)
+        for cell in suite.cells[1:3]
+    ]
+    only: Any = SimpleNamespace(getoption={"benchmark_only": True}.get)
+    skip: Any = SimpleNamespace(getoption={"benchmark_only": False}.get)
+    (line,) = pytest_report_collectionfinish(only, items)
+    assert line.startswith("sweep: 2 cells x 3 providers x 9 rounds, about ")
+    assert pytest_report_collectionfinish(only, items[2:]) == []
+    assert pytest_report_collectionfinish(skip, items) == []
 
 
 def test_the_tuned_allocator_races_nt_xent_at_one_width() -> None:
