@@ -1,6 +1,83 @@
-"""The suites of what surrounds a loss: augmentation, features, whole training steps."""
+"""The suites of what surrounds a loss: augmentation and features.
 
+augment    two views of each image, from decoded bytes in memory to floats in [0, 1]; on one
+           core, which is what a worker of a data loader has
+extract    features of views that lie on the device
+"""
+
+from dataclasses import dataclass
+
+from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.suites import Suite
 
-RACES: tuple[Suite, ...] = ()
-CUDA_RACES: tuple[Suite, ...] = ()
+# Pixels up to which SimCLR has CIFAR-10's strength and no blur.
+SMALL = 32
+
+
+@dataclass(frozen=True)
+class Views:
+    """How views are drawn; every provider of a cell is given the same.
+
+    Attributes:
+        strength: Of the color jitter.
+        blur: Whether half of the views are blurred.
+        kernel: Our kernel of the resize, a key of `data.resample.KERNELS`.
+        smallest: The smallest crop, as a fraction of the image's area.
+    """
+
+    strength: float
+    blur: bool
+    kernel: str
+    smallest: float = 0.08
+
+    @property
+    def jitter(self) -> tuple[float, float, float, float]:
+        """Of brightness, contrast, saturation and hue, as torchvision takes it."""
+        return 0.8 * self.strength, 0.8 * self.strength, 0.8 * self.strength, 0.2 * self.strength
+
+
+def views_of(cell: ImageCell) -> Views:
+    """Those of a cell's size; the kernels are what our trainings take for it.
+
+    Source: SimCLR (arXiv:2002.05709), Appendices A and B.9.
+    """
+    if cell.side <= SMALL:
+        return Views(0.5, blur=False, kernel="antialiased")
+    return Views(1.0, blur=True, kernel="half_pixel")
+
+
+def augment(images: int, source: int, side: int, device: str = "cpu") -> ImageCell:
+    return ImageCell("augment", images, side, source, threads=1, device=device)
+
+
+def extract(images: int, side: int, network: str) -> ImageCell:
+    return ImageCell("extract", images, side, network=network)
+
+
+def full_size(work: str) -> tuple[ImageCell, ...]:
+    """ResNet-50 on a GPU."""
+    return tuple(
+        ImageCell(work, batch, 224, network="r50", dtype="bfloat16", device="cuda")
+        for batch in (256, 512, 1024, 2048)
+    )
+
+
+AUGMENTERS = ("ours", "torchvision-image", "torchvision-batch", "kornia", "lightly-transform")
+EXTRACTORS = ("ours", "torchvision", "ours-compiled")
+
+RACES = (
+    Suite("quick", (augment(64, 48, 32),), AUGMENTERS, rounds=9, patience_s=1.0),
+    Suite("quick", (extract(16, 32, "r18"),), EXTRACTORS[:2], rounds=9, patience_s=1.0),
+    Suite("standard", (augment(256, 48, 32), augment(64, 256, 224)), AUGMENTERS, rounds=9),
+    Suite("standard", (extract(256, 32, "r18"), extract(16, 224, "r50")), EXTRACTORS, rounds=7),
+)
+
+CUDA_RACES = (
+    Suite("gpu_images", full_size("extract"), EXTRACTORS, patience_s=0.0),
+    Suite(
+        "gpu_images",
+        (augment(4096, 48, 32, "cuda"), augment(256, 256, 224, "cuda")),
+        AUGMENTERS,
+        patience_s=0.0,
+    ),
+)
