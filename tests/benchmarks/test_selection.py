@@ -68,7 +68,7 @@ def test_the_tuned_allocator_races_nt_xent_at_one_width() -> None:
 
 def test_a_suite_of_several_works_is_a_race_for_each() -> None:
     works = [suite.work for suite in suites("quick", None, "default")]
-    assert works == ["nt_xent", "distillation", "augment", "extract"]
+    assert works == ["nt_xent", "distillation", "augment", "extract", "train"]
 
 
 def test_every_peer_is_pinned_in_the_extra_that_its_remedy_names() -> None:
