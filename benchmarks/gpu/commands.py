@@ -29,7 +29,6 @@ def stages(out: Path, capability: tuple[int, int]) -> list[Stage]:
         Stage("tests", lambda _: _pytest(), reserve_s=60.0, why_not=_no_pytest),
         Stage("accuracy", module("accuracy"), reserve_s=40.0),
         Stage("race", module("race"), reserve_s=100.0),
-        Stage("training", module("training"), reserve_s=60.0),
         *(
             Stage(
                 tool,

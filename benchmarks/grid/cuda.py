@@ -111,6 +111,3 @@ ALSO = {
     ("standard", "distillation"): ("liger", "liger-jsd"),
     ("bfloat16", "nt_xent"): ("eager-autocast", "memeff", "cut-cross-entropy"),
 }
-
-# Images of a batch of a full-size network: features of each, or a step on two views of each.
-TRAINING_BATCHES = (256, 512, 1024, 2048)

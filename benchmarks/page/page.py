@@ -8,7 +8,6 @@ The page holds nothing that a record does not; tests/test_benchmarks_page.py fai
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.gpu.rates import Rate, read_rates, rows_of
 from benchmarks.gpu.stages import Outcome, read_outcomes
 from benchmarks.gpu.targets import judge_all
 from benchmarks.grid import CPU_SUITES, GPU_SUITES, cuda
@@ -49,12 +48,6 @@ otherwise, with a cold cache and with launches queued ahead, so that no gap betw
 ratio is as above. An error is a norm over rows, against float64, beside that of the plain formula
 in the same precision. A bandwidth counts each logit read once and the student's gradient written
 once, over what a copy moves on the same device. Of several cells the worst is shown."""
-
-FULL_SIZE = """\
-ResNet-50 at 224 pixels under bfloat16, channels-last, on synthetic views that lie on the device:
-reading and augmenting images is not in it. A step is both views of a batch through network and
-projection head, NT-Xent, gradients and the optimizer, LARS with us and SGD in lightly's loop.
-Medians over n calls, after three that do not count."""
 
 ALLOCATORS = {
     "default": (
@@ -134,14 +127,6 @@ def render_gpu(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[s
     return lines
 
 
-def render_full_size(rates: list[Rate]) -> list[str]:
-    """The section of full-size networks, measured or not."""
-    lines = ["", "## Full-size features and pretraining on a GPU", "", *FULL_SIZE.splitlines(), ""]
-    lines += table.markdown(rows_of(rates))
-    packages = dict.fromkeys(rate.package for rate in rates if rate.package)
-    return lines + (["", f"Versions: {', '.join(packages)}."] if packages else [])
-
-
 def render(results: Path) -> str:
     """The page of a results directory."""
     machines = sorted(path for path in (results / "cpu").glob("*") if path.is_dir())
@@ -149,7 +134,6 @@ def render(results: Path) -> str:
     lines = [
         *([line for records in cpu for line in render_cpu(records)] or NOTHING.splitlines()),
         *render_gpu(read_outcomes(gpu), read(gpu)),
-        *render_full_size(read_rates(gpu)),
     ]
     return HEAD + "\n".join(lines) + "\n"
 

@@ -123,7 +123,7 @@ def test_what_is_quiet_is_shown_when_it_fails(
 
 def test_the_stages_fit_the_budget_and_are_programs(tmp_path: Path) -> None:
     found = all_stages(tmp_path, (9, 0))
-    names = ["build", "tests", "accuracy", "race", "training", "memcheck", "racecheck"]
+    names = ["build", "tests", "accuracy", "race", "memcheck", "racecheck"]
     names.append("conformance")
     assert [stage.name for stage in found] == names
     assert sum(stage.reserve_s for stage in found) < command.BUDGET_S
@@ -135,7 +135,7 @@ def test_the_stages_fit_the_budget_and_are_programs(tmp_path: Path) -> None:
         for module in modules:
             assert (stages.ROOT / f"{module.replace('.', '/')}.py").is_file()
     assert found[3].command(33.0)[-2:] == [str(tmp_path), "33"]
-    tools = [found[i].command(33.0)[2] for i in (5, 6)]
+    tools = [found[i].command(33.0)[2] for i in (4, 5)]
     assert tools == ["memcheck", "racecheck"]
 
 
