@@ -16,6 +16,8 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 # stem has no stride. Counted on our networks by torch's FlopCounterMode; torchvision.models states
 # 4.09e9 for ResNet50 too.
 MULTIPLY_ADDS = {
+    ("small", 32): 9_388_032,
+    ("mlp", 32): 786_432,
     ("r18", 32): 559_611_904,
     ("r18", 224): 1_826_406_400,
     ("r50", 32): 1_297_809_408,

@@ -13,6 +13,7 @@ from benchmarks.grid.cells import Cell, LossCell
 from benchmarks.grid.cuda import SMALL
 from benchmarks.measuring.devices import DEVICES, Call
 from benchmarks.measuring.truth import Inputs, cast, errors, exact, make_inputs, step
+from benchmarks.providers.networks import Extraction
 from benchmarks.providers.provider import LossFunction, Provider
 
 
@@ -50,6 +51,8 @@ def enter_call(provider: Provider, cell: Cell) -> Entry:
     facts: dict[str, Any] = {"peak_mb": DEVICES[cell.device].peak_mb(call)}
     if provider.compiled:
         facts["compile_s"] = time.perf_counter() - start
+    if isinstance(call, Extraction):
+        facts["loss_error"] = call.error()
     return Entry(call, facts)
 
 

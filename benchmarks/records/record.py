@@ -28,7 +28,7 @@ class Record:
         rounds_discarded: Rounds left out because others used the machine.
         foreign_cpu: Share of the machine that others used, one per kept round.
         compile_s: The first call, where it compiles.
-        loss_error: Relative, against float64.
+        loss_error: Relative, against float64: of the loss, or of features by their norms.
         gradient_error: Relative by norms, against float64.
         peak_mb: Memory of a step above its inputs, in 10^6 bytes; on a CPU what is resident.
         kernels: Kernels that a step launches on a GPU, as the profiler counts them.

@@ -92,7 +92,7 @@ def test_a_measurement_is_planned_once() -> None:
 
 def test_a_race_takes_turns_and_records_everyone(fake_clock: list[object]) -> None:
     cell = distillation(64, 100, "float32")
-    suite = Suite("gpu_race", (cell,), ("fused", "eager"), rounds=8)
+    suite = Suite("gpu_race", (cell,), ("fused", "eager"), rounds=8, patience_s=0.0)
     ours, eager = Race(suite, cell).run()
     assert [each.provider for each in (ours, eager)] == ["fused", "eager"]
     # Two warm each of them up; then ours begins every other round.
@@ -118,7 +118,12 @@ def test_peers_that_fail_are_listed_and_the_others_race(
     wrong = Provider("wrong", {"nt_xent": lambda _: lambda z0, z1: (z0 * torch.nan + z1).sum()})
     monkeypatch.setitem(PROVIDERS, "wrong", wrong)
     cell = nt_xent(32, 8, "float32")
-    suite = Suite("gpu_race", (cell,), ("fused", "large", "memeff", "broken", "wrong", "eager"))
+    suite = Suite(
+        "gpu_race",
+        (cell,),
+        ("fused", "large", "memeff", "broken", "wrong", "eager"),
+        patience_s=0.0,
+    )
     records = {found.provider: found for found in Race(suite, cell).run()}
     assert records["large"].not_run == "out of memory"
     assert records["broken"].not_run == "failed: ValueError: no such shape"
@@ -130,7 +135,7 @@ def test_peers_that_fail_are_listed_and_the_others_race(
 def test_slow_rounds_are_fewer(fake_clock: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "SLOW_ROUND_MS", 1.0)
     cell = nt_xent(32, 8, "float32")
-    (ours,) = Race(Suite("gpu_race", (cell,), ("fused",)), cell).run()
+    (ours,) = Race(Suite("gpu_race", (cell,), ("fused",), patience_s=0.0), cell).run()
     assert len(ours.times_ms) == KEPT_AT_LEAST
 
 

@@ -10,8 +10,7 @@ from benchmarks.grid.cells import Cell, ImageCell, LossCell
 from benchmarks.grid.losses import distillation, nt_xent
 from benchmarks.grid.work import MULTIPLY_ADDS, Achieved, Work, achieved, work_of
 from benchmarks.providers.losses import eager_nt_xent
-from simclr_bench.networks.resnet import ResNet
-from simclr_bench.networks.shapes import ResNetShape
+from benchmarks.providers.training import simclr_network
 from tests.benchmarks.invented import ENVIRONMENT, record
 
 CEILINGS = {
@@ -56,11 +55,9 @@ def test_plain_pytorch_multiplies_what_the_model_says(mode: str) -> None:
 
 @pytest.mark.parametrize(("network", "side"), MULTIPLY_ADDS)
 def test_networks_multiply_what_the_table_says(network: str, side: int) -> None:
-    stem = "cifar" if side <= 32 else "imagenet"
-    with torch.device("meta"):
-        model = ResNet(ResNetShape(depth=int(network[1:]), stem=stem)).eval()
-        with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, side, side))
+    encoder = simclr_network(ImageCell("train", 2, side, network=network))[0].eval()
+    with FlopCounterMode(display=False) as counter:
+        encoder(torch.zeros(1, 3, side, side))
     assert counter.get_total_flops() == 2 * MULTIPLY_ADDS[network, side]
 
 
