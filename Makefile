@@ -60,7 +60,7 @@ format: $(VENV)/.done
 	$(BIN)/clang-format -i $(CXX_FILES)
 
 benchmarks: $(VENV)/.done
-	$(BIN)/python -m benchmarks.page.page
+	$(BIN)/python -m benchmarks.page
 
 bench: build
 	$(BIN)/python -m pytest --benchmark-only

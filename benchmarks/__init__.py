@@ -4,7 +4,7 @@
     pytest --benchmark-only                          the standard grid
     python -m benchmarks.run SUITE                   any suite, also without pytest
     python -m benchmarks.targets results/cpu/DIR     which targets a machine's records meet
-    python -m benchmarks.page.page                   BENCHMARKS.md from the records
+    python -m benchmarks.page                        BENCHMARKS.md and its plots from the records
     python -m benchmarks.gpu                         `make gpu`, see gpu/__init__.py
 
 grid/ says what is measured, providers/ who takes part, measuring/ how, records/ what is kept of it,

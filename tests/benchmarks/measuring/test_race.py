@@ -84,7 +84,7 @@ def test_a_peer_that_is_not_installed_is_listed_with_its_remedy(
         == f"not installed (No module named 'no_such_module'): {REMEDY.format('bench')}"
     )
     assert table.left_out([ours, peer]) == [f"peer: {peer.not_run}"]
-    assert table.races([ours, peer])[1][2] == "not installed"
+    assert "not installed" in table.races([ours, peer])[2]
 
 
 def test_a_size_that_a_peer_cannot_run_is_listed() -> None:

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.page`."""
+
+from benchmarks.page.page import main
+
+raise SystemExit(main())

@@ -1,0 +1,266 @@
+"""The first screen: how much faster, against whom, at what size and error, on what machine."""
+
+from collections.abc import Sequence
+
+from benchmarks.grid.cells import Cell, ImageCell, LossCell
+from benchmarks.page import table, words
+from benchmarks.page.machines import Machine, Race, by_cell, grids, peers
+from benchmarks.page.points import Curve, curves
+from benchmarks.records.record import Record
+
+# What is asked first, of each loss; float32, as the suite `standard` has it.
+SIZES = {
+    "nt_xent": ((256, 128), (1024, 128), (4096, 128), (8192, 128)),
+    "distillation": ((64, 100), (1024, 1000), (1024, 21841)),
+}
+HEADLINES = {"nt_xent": (4096, 128), "distillation": (1024, 1000)}
+# In a training step: next to no loss, so that what ours takes beyond it is the loss.
+NETWORK_ONLY = "network-only"
+COMMAND = 'pytest benchmarks -k "nt_xent and cpu" --benchmark-only'
+
+
+def render(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+    """Tables, and a line for each question that they leave open."""
+    lines = [
+        *(line for loss in SIZES for line in headline(machine, loss, other_losses)),
+        f"On {machine.title}, float32. Each number below is how many times as long as ours another",
+        "takes for a loss and its gradients, median [95 % interval]; above 1, ours is faster. The",
+        "error is the gradient's, relative to float64, the largest of the row. Check it:",
+        f"`{COMMAND}` (or `distillation`).",
+    ]
+    for loss in SIZES:
+        rows = loss_table(machine, loss, other_losses)
+        lines += ["", *table.markdown(rows)] if rows else []
+    shown = [r for loss in SIZES for race in _standard(machine, loss) for r in race.values()]
+    notes = [line for line in table.left_out(shown) if words.NOT_INSTALLED not in line]
+    if any(record.provider in other_losses for record in shown):
+        notes.append("†: another loss, which the notes below the grid name")
+    lines += ["", f"{'; '.join(notes)}."] if notes else []
+    points = [*closest(machine, other_losses), *scaling(machine), *training(machine)]
+    return [*lines, "", *points]
+
+
+def headline(machine: Machine, loss: str, other_losses: Sequence[str]) -> list[str]:
+    """One sentence: our time at one size, and who comes next with a right gradient."""
+    wanted = HEADLINES[loss]
+    for race in _standard(machine, loss):
+        ours = _ours(race)
+        others = [
+            record
+            for record in peers(race)
+            if record.ratio and not words.is_wrong(record) and record.provider not in other_losses
+        ]
+        if _size(ours.cell) != wanted or not others:
+            continue
+        next_one = min(others, key=_median)
+        assert next_one.ratio is not None
+        place = f"{words.name_of(loss)}, {words.size_of(ours.cell)}"
+        return [
+            f"**{place}: {_time(ours)}; the fastest other, {next_one.provider}, takes"
+            f" {words.ratio(next_one.ratio)} times as long.**",
+            "",
+        ]
+    return []
+
+
+def _standard(machine: Machine, loss: str) -> list[Race]:
+    """The races of a loss in float32 that the first tables are about."""
+    return [
+        race
+        for grid in grids(machine.records)
+        if (grid.suite, grid.work, grid.kind) == ("standard", loss, "float32")
+        and grid.allocator == "default"
+        for race in grid.races
+    ]
+
+
+def loss_table(machine: Machine, loss: str, other_losses: Sequence[str]) -> table.Rows:
+    """A row per provider and a column per size; a heading first, nothing where nothing is known.
+
+    The last column is the largest error of the row.
+    """
+    races = {_size(next(iter(race.values())).cell): race for race in _standard(machine, loss)}
+    sizes = [size for size in SIZES[loss] if size in races]
+    if not sizes:
+        return []
+    letters = "ND" if loss == "nt_xent" else "BC"
+    titles = [f"{letters[0]}={rows} {letters[1]}={columns}" for rows, columns in sizes]
+    name = words.name_of(loss)
+    if len(sizes) > 1 and len({columns for _, columns in sizes}) == 1:  # said once
+        name, titles = f"{name}, {titles[0].split()[1]}", [title.split()[0] for title in titles]
+    ours = [_ours(races[size]) for size in sizes]
+    times = [f"**{_time(record)}**" for record in ours]
+    names = dict.fromkeys(peer.provider for size in sizes for peer in peers(races[size]))
+    rows = [
+        [name, *titles, "error"],
+        ["**ours**", *times, _largest_error(ours)],
+    ]
+    for peer in names:
+        found = [races[size].get(peer) for size in sizes]
+        label = peer + (table.DAGGER if peer in other_losses else "")
+        cells = (table.over_ours(record) for record in found)
+        rows.append([label, *cells, _largest_error([r for r in found if r is not None])])
+    return rows
+
+
+def _largest_error(records: Sequence[Record]) -> str:
+    """NaN is the largest of all."""
+    known = [record for record in records if record.gradient_error is not None]
+    worst = max(known, key=lambda r: (words.is_wrong(r), r.gradient_error), default=None)
+    return "" if worst is None else words.gradient_error(worst)
+
+
+def _size(cell: Cell) -> tuple[int, int] | None:
+    return (cell.rows, cell.columns) if isinstance(cell, LossCell) else None
+
+
+def _ours(race: Race) -> Record:
+    return next(record for name, record in race.items() if name == record.ours)
+
+
+def _time(record: Record) -> str:
+    return f"{words.number(record.median_ms)} ms"
+
+
+def closest(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+    """Where each peer comes closest to us or beats us, over all cells of a loss."""
+    lines = []
+    for loss in SIZES:
+        worst: dict[str, Record] = {}
+        cells: set[Cell] = set()
+        for race in (race for grid in grids(machine.records) for race in grid.races):
+            for peer in peers(race):
+                if peer.cell.work != loss or peer.ratio is None or peer.provider in other_losses:
+                    continue
+                cells.add(peer.cell)
+                least = worst.setdefault(peer.provider, peer).ratio
+                if least is not None and peer.ratio.median < least.median:
+                    worst[peer.provider] = peer
+        if not worst:
+            continue
+        found = sorted(worst.values(), key=_median)
+        faster = [record for record in found if record.ratio and record.ratio.high < 1]
+        text = "; ".join(_closest(record) for record in found)
+        verdict = f"faster than ours there: {', '.join(r.provider for r in faster)}"
+        none = "nobody is faster than ours beyond doubt"
+        lines.append(
+            f"- **{words.name_of(loss)}, where each comes closest** in {len(cells)} cells: {text};"
+            f" {verdict if faster else none}."
+        )
+    return lines
+
+
+def _median(record: Record) -> float:
+    return record.ratio.median if record.ratio else 0.0
+
+
+def _closest(record: Record) -> str:
+    assert record.ratio is not None
+    allocator = "" if record.allocator == "default" else f" ({record.allocator} allocator)"
+    dtype = "" if record.cell.dtype == "float32" else f" {record.cell.dtype}"
+    at = f"{words.size_of(record.cell)}{dtype}{allocator}"
+    return f"{record.provider} {words.ratio(record.ratio)} at {at}"
+
+
+def scaling(machine: Machine) -> list[str]:
+    """A line per loss: exponents, and the largest size that each could run."""
+    lines = []
+    for loss in SIZES:
+        found = [curve for curve in curves(machine.records, loss) if curve.times]
+        if found:
+            letter = "N" if loss == "nt_xent" else "B"
+            texts = "; ".join(_curve(curve) for curve in found)
+            lines.append(
+                f"- **{words.name_of(loss)}, as {letter} doubles**, exponents of time and memory"
+                f" and the largest {letter}: {texts}."
+            )
+    return lines
+
+
+def _curve(curve: Curve) -> str:
+    powers = [
+        f"{power.value:.2f}" if power else "?"
+        for power in (curve.time_exponent, curve.memory_exponent)
+    ]
+    return f"{curve.provider} {', '.join(powers)}, {max(rows for rows, _ in curve.times)}"
+
+
+def training(machine: Machine) -> list[str]:
+    """When the loss matters in a training step: its share, and whose makes it longer or shorter."""
+    races = [
+        race
+        for race in by_cell(r for r in machine.records if isinstance(r.cell, ImageCell))
+        if _is_train(race)
+    ]
+    texts = [_step(machine, race) for race in races] or ["not measured"]
+    return [f"- **A training step** with ours, and with another loss: {'; '.join(texts)}."]
+
+
+def _is_train(race: Race) -> bool:
+    first = next(iter(race.values()))
+    wanted = first.cell.work == "train" and first.suite != "quick" and first.ours in race
+    return wanted and bool(_ours(race).times_ms)
+
+
+def _step(machine: Machine, race: Race) -> str:
+    ours = _ours(race)
+    others = [r for r in peers(race) if r.ratio and r.provider != NETWORK_ONLY]
+    slower = [f"{r.provider} {words.ratio(r.ratio)}" for r in others if r.ratio and r.ratio.low > 1]
+    faster = [
+        f"{r.provider} {words.ratio(r.ratio)}" for r in others if r.ratio and r.ratio.high < 1
+    ]
+    verdict = [f"longer with {', '.join(slower)}"] if slower else []
+    verdict += [f"shorter with {', '.join(faster)}"] if faster else []
+    none = f"no difference shown to any of {len(others)}" if others else "no other was run"
+    dtype = "" if ours.cell.dtype == "float32" else f" {ours.cell.dtype}"
+    share = _share(machine, race)
+    return (
+        f"{words.size_of(ours.cell)}{dtype}, {words.number(ours.median_ms)} ms"
+        f"{f' (loss {share})' if share else ''}, {' and '.join(verdict) or none}"
+    )
+
+
+def _share(machine: Machine, race: Race) -> str:
+    """The part of our step that is the loss: beyond a network without one, else as raced alone."""
+    step, bare = _ours(race), race.get(NETWORK_ONLY)
+    if bare and bare.ratio:
+        found = [
+            100 * (1 - ratio) for ratio in (bare.ratio.median, bare.ratio.high, bare.ratio.low)
+        ]
+        return f"{found[0]:.1f} % [{found[1]:.1f}, {found[2]:.1f}]"
+    assert isinstance(step.cell, ImageCell)
+    for other in _standard(machine, "nt_xent"):
+        ours = _ours(other)
+        same_size = _size(ours.cell) == (2 * step.cell.images, 128)
+        if same_size and ours.median_ms and step.median_ms:
+            return f"{words.percent(ours.median_ms / step.median_ms)}"
+    return ""
+
+
+def other_machine(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+    """The same tables, folded up behind a line that answers."""
+    texts, body = [], []
+    for loss in SIZES:
+        rows = loss_table(machine, loss, other_losses)
+        if rows:
+            body += ["", *table.markdown(rows)]
+        ranges = _ranges(_standard(machine, loss))
+        if ranges:
+            texts.append(f"{words.name_of(loss)}: {', '.join(ranges)}")
+    if not body:
+        return []
+    summary = f"<b>{machine.title}</b>, times ours. {'. '.join(texts)}."
+    return ["<details>", f"<summary>{summary}</summary>", *body, "", "</details>"]
+
+
+def _ranges(races: Sequence[Race]) -> list[str]:
+    """Per peer the smallest and the largest median ratio."""
+    found: dict[str, list[float]] = {}
+    for race in races:
+        for peer in peers(race):
+            if peer.ratio:
+                found.setdefault(peer.provider, []).append(peer.ratio.median)
+    return [
+        f"{name} {words.number(min(values))} to {words.number(max(values))}"
+        for name, values in found.items()
+    ]
