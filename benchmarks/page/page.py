@@ -51,7 +51,7 @@ def other_losses() -> dict[str, str]:
     """Providers that compute another loss at equal work, and which."""
     from benchmarks.providers import PROVIDERS
 
-    return {name: found.other_loss for name, found in PROVIDERS.items() if found.other_loss}
+    return {name: found.differs for name, found in PROVIDERS.items() if found.differs}
 
 
 def render(results: Path, others: Mapping[str, str] | None = None) -> str:

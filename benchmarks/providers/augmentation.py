@@ -185,21 +185,21 @@ PROVIDERS = (
         package="torchvision",
         module="torchvision.transforms.v2",
         devices=("cpu",),
-        other_loss="crops by torchvision's law; rounds to 8 bits between its operations",
+        differs="crops by torchvision's law; rounds to 8 bits between its operations",
     ),
     Provider(
         "torchvision-batch",
         {"augment": torchvision_batch},
         package="torchvision",
         module="torchvision.transforms.v2",
-        other_loss="draws once for all images of a call",
+        differs="draws once for all images of a call",
     ),
     Provider(
         "kornia",
         {"augment": kornia_views},
         package="kornia",
         module="kornia.augmentation",
-        other_loss="crops by torchvision's law, without antialiasing; one order of the jitter for"
+        differs="crops by torchvision's law, without antialiasing; one order of the jitter for"
         " all images of a call",
     ),
     Provider(
@@ -208,7 +208,7 @@ PROVIDERS = (
         package="lightly",
         module="lightly.transforms",
         devices=("cpu",),
-        other_loss="crops by torchvision's law, with a bilinear kernel; rounds to 8 bits between"
+        differs="crops by torchvision's law, with a bilinear kernel; rounds to 8 bits between"
         " its operations; blurs by PIL's boxes",
     ),
 )

@@ -206,7 +206,7 @@ PROVIDERS = (
         package="open_clip_torch",
         module="open_clip.loss",
         largest_rows=16384,
-        other_loss="compares the views with each other only: half of the similarities",
+        differs="compares the views with each other only: half of the similarities",
     ),
     Provider(
         "cut-cross-entropy",
@@ -215,7 +215,7 @@ PROVIDERS = (
         module="cut_cross_entropy",
         largest_rows=16384,
         compiled=True,
-        other_loss=SELF_TERM,
+        differs=SELF_TERM,
     ),
     # Has no backward on a CPU (torch 2.11).
     Provider("flex-attention", {"nt_xent": _flex_attention}, compiled=True, devices=("cuda",)),
@@ -234,7 +234,7 @@ PROVIDERS = (
         module="inf_cl",
         extra="bench-gpu",
         devices=("cuda",),
-        other_loss=f"{SELF_TERM}, and multiplies in TF32",
+        differs=f"{SELF_TERM}, and multiplies in TF32",
     ),
     Provider(
         "siglip-kernel",
@@ -243,6 +243,6 @@ PROVIDERS = (
         module="siglip_kernel",
         extra="bench-gpu",
         devices=("cuda",),
-        other_loss="a sigmoid of every similarity, a row's to itself too, and no softmax",
+        differs="a sigmoid of every similarity, a row's to itself too, and no softmax",
     ),
 )

@@ -130,6 +130,6 @@ PROVIDERS = (
         {"extract": torchvision_features},
         package="torchvision",
         module="torchvision.models",
-        other_loss="weights of its own; in r18 a shortcut fewer, 0.8 % of the operations",
+        differs="weights of its own; in r18 a shortcut fewer, 0.8 % of the operations",
     ),
 )

@@ -35,7 +35,7 @@ class Provider:
         compiled: Whether its first call compiles.
         extra: The extra of this package that installs it.
         devices: Where it runs.
-        other_loss: Where its value is not the cell's loss: what it computes at equal work.
+        differs: Where its result is not what the cell asks for: what it computes at equal work.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Provider:
     compiled: bool = False
     extra: str = "bench"
     devices: tuple[str, ...] = DEVICES
-    other_loss: str = ""
+    differs: str = ""
 
     def precision(self, cell: Cell) -> str:
         """The precision class that its numbers belong to."""

@@ -139,13 +139,13 @@ PROVIDERS = (
         {"train": training_with(_weighted_sum)},
         package="simclr-bench",
         module="simclr_bench",
-        other_loss="no loss but a weighted sum of the projections",
+        differs="no loss but a weighted sum of the projections",
     ),
     Provider(
         "lightly-loop",
         {"train": lightly_loop},
         package="lightly",
         module="lightly.models.modules.heads",
-        other_loss="torchvision's network, lightly's head and loss, SGD",
+        differs="torchvision's network, lightly's head and loss, SGD",
     ),
 )

@@ -23,7 +23,7 @@ STAND_INS: dict[str, tuple[tuple[Any, ...], float]] = {
     "pytorch-metric-learning-supcon": ((stand_ins.SupConLoss, stand_ins.SelfSupervisedLoss), 2),
     "memeff": ((stand_ins.MemoryEfficientQwen3Loss,), 1),
 }
-EXACT_ON_A_CPU = [p.name for p in PROVIDERS if "cpu" in p.devices and not p.other_loss]
+EXACT_ON_A_CPU = [p.name for p in PROVIDERS if "cpu" in p.devices and not p.differs]
 INSTALLED = [name for name in EXACT_ON_A_CPU if BY_NAME[name].version() is not None]
 
 
