@@ -1,5 +1,8 @@
 """Errors a user can act on: one line of text, and the exit code the command line gives for it."""
 
+# What `bench --compare` returns where a cell is slower than in the base; not an error.
+SLOWER = 6
+
 
 class SimclrBenchError(Exception):
     """Base of every expected failure; its text is one line: what, where, and what to do."""
