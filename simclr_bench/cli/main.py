@@ -13,7 +13,7 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from simclr_bench.cli.arguments import build_parser
+from simclr_bench.cli.arguments import bench, build_parser
 from simclr_bench.errors import Interrupted, SimclrBenchError
 
 # The modules are imported when their command runs.
@@ -30,6 +30,7 @@ COMMANDS = {
     "weights": "simclr_bench.cli.weights",
     "list": "simclr_bench.cli.catalog",
     "show": "simclr_bench.cli.catalog",
+    "bench": "simclr_bench.cli.bench",
     "doctor": "simclr_bench.cli.doctor",
 }
 
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     previous = signal.signal(signal.SIGTERM, _on_sigterm)
     try:
-        options = build_parser().parse_args(words)
+        own, passed = bench.split(words)
+        options = build_parser().parse_args(own, argparse.Namespace(pytest=passed))
         command: Callable[[argparse.Namespace], int] = import_module(COMMANDS[options.verb]).run
         return command(options)
     except BrokenPipeError:

@@ -4,6 +4,7 @@ import argparse
 
 from simclr_bench import __version__
 from simclr_bench.cli.arguments import (
+    bench,
     data,
     records,
     reproduce,
@@ -21,11 +22,12 @@ examples:
   simclr-bench verify
   simclr-bench diff runs/before runs/after
   simclr-bench transfer --data photos/
+  simclr-bench bench loss --quick
   simclr-bench doctor
 
 exit codes: 0 done, whatever the verdicts; 1 only by --fail-on; 2 usage; 3 data, weights or records
 missing or corrupt, which verify looks for; 4 a job failed; 5 run directory held by another process
-or of another version; 130/143 interrupted
+or of another version; 6 only by bench --compare: something is slower; 130/143 interrupted
 """
 
 
@@ -47,6 +49,7 @@ def build_parser() -> Parser:
     records.add(verbs)
     data.add(verbs)
     weights.add(verbs)
+    bench.add(verbs)
 
     add_verb(verbs, "list", "what can be re-run: tables and figures, and how many claims")
     show = add_verb(verbs, "show", "one table as printed: what its rows mean, choices, claims")
