@@ -102,7 +102,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     if not sweeps or not config.getoption("benchmark_only"):
         return []
     from benchmarks.measuring.ceilings import ceilings
-    from benchmarks.providers import PROVIDERS
+    from benchmarks.providers.everyone import PROVIDERS
 
     found = ceilings("cpu", sweeps[0].cells[0].threads)
     return [announcement(sweeps, found, lambda cell, name: PROVIDERS[name].why_not(cell) is None)]

@@ -44,8 +44,9 @@ class Command:
         self.cache = cache
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """What the command's process sees."""
-        return {**os.environ, "SIMCLR_BENCH_CACHE": str(self.cache), **changes}
+        """What the command's process sees: not that a worker of pytest has started it."""
+        own = {name: text for name, text in os.environ.items() if "XDIST" not in name}
+        return {**own, "SIMCLR_BENCH_CACHE": str(self.cache), **changes}
 
     def __call__(self, *words: str | Path, cwd: Path | None = None, **changes: str) -> Result:
         done = subprocess.run(

@@ -55,6 +55,7 @@ ALLOWED = {
 WITHOUT_TORCH = (
     "simclr_bench",
     "simclr_bench.errors",
+    "simclr_bench.cli.bench",
     "simclr_bench.paper.tables",
     "simclr_bench.results.store",
     "simclr_bench.results.environment",

@@ -22,6 +22,7 @@ from benchmarks.grid import LossCell
 from benchmarks.grid.losses import QUICK, nt_xent
 from benchmarks.grid.suites import loss_cells
 from benchmarks.measuring.machine import environment
+from benchmarks.records.record import COMPARISONS
 from simclr_bench.cli.main import print_error
 from simclr_bench.cli.output import print_json
 from simclr_bench.errors import SLOWER as SOMETHING_IS_SLOWER
@@ -54,7 +55,7 @@ def compare(
 def append_line(directory: Path, fields: dict[str, object]) -> None:
     """Adds one to DIRECTORY/comparisons.jsonl, which changes as a whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "comparisons.jsonl"
+    path = directory / COMPARISONS
     old = path.read_text() if path.exists() else ""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_atomically(path, (old + canonical_json({**fields, "finished": stamp}) + "\n").encode())

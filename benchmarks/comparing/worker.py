@@ -88,12 +88,13 @@ def loss_call(raw: dict[str, Any]) -> Call:
 
     from benchmarks.grid import LossCell
     from benchmarks.measuring.truth import make_inputs, step
-    from benchmarks.providers import PROVIDERS
+    from benchmarks.providers import losses
 
     cell = LossCell(**raw)
     torch.set_num_threads(cell.threads)
     inputs = make_inputs(cell)
-    function = PROVIDERS["fused"].builders[cell.loss](cell)
+    (ours,) = (provider for provider in losses.PROVIDERS if provider.name == "fused")
+    function = ours.builders[cell.loss](cell)
     return lambda: step(function, inputs)
 
 

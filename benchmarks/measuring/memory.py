@@ -16,7 +16,7 @@ from benchmarks.grid.suites import Suite
 from benchmarks.measuring.race import record
 from benchmarks.measuring.resident import rise_mb
 from benchmarks.measuring.truth import Inputs, make_inputs, step
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.providers.provider import LossFunction, Provider
 from benchmarks.records.record import Record
 

@@ -17,7 +17,7 @@ from benchmarks.measuring.devices import DEVICES, Sampler
 from benchmarks.measuring.entering import entrance, why_it_failed
 from benchmarks.measuring.machine import Clock, foreign_share, wait_until_idle
 from benchmarks.measuring.truth import cast, errors, exact, make_inputs, step
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.records.ratios import KEPT_AT_LEAST, rounds_that_count
 from benchmarks.records.record import Record
 

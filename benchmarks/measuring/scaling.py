@@ -29,7 +29,7 @@ from benchmarks.measuring.devices import DEVICES
 from benchmarks.measuring.memory import warm
 from benchmarks.measuring.race import record
 from benchmarks.measuring.truth import make_inputs, step
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.records.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]

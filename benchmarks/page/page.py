@@ -49,7 +49,7 @@ with their share of what a matrix product and a copy reached in the same process
 
 def other_losses() -> dict[str, str]:
     """Providers that compute another loss at equal work, and which."""
-    from benchmarks.providers import PROVIDERS
+    from benchmarks.providers.everyone import PROVIDERS
 
     return {name: found.differs for name, found in PROVIDERS.items() if found.differs}
 

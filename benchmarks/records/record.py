@@ -11,6 +11,9 @@ from benchmarks.grid.cells import Cell, cell_from
 from benchmarks.records.ratios import Ratio, median_interval
 from simclr_bench.storage.files import canonical_json, write_atomically
 
+# Records of another kind: two builds against each other.
+COMPARISONS = "comparisons.jsonl"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -101,10 +104,11 @@ def append(directory: Path, records: Sequence[Record]) -> None:
 
 
 def read(directory: Path) -> list[Record]:
-    """The records of a directory's files."""
+    """The records of a directory's files; comparisons are none."""
     return [
         Record.from_line(line)
         for path in sorted(directory.glob("*.jsonl"))
+        if path.name != COMPARISONS
         for line in path.read_text().splitlines()
     ]
 

@@ -12,7 +12,7 @@ from benchmarks.grid import CPU_SUITES
 from benchmarks.grid.estimate import TYPICAL
 from benchmarks.grid.losses import STANDARD
 from benchmarks.measuring import ceilings
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.run import suites
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from benchmarks.measuring import cuda, truth
 from benchmarks.measuring.devices import DEVICES
 from benchmarks.measuring.race import Race
 from benchmarks.measuring.truth import exact_rows, make_inputs
-from benchmarks.providers import PROVIDERS, LossFunction, Provider
+from benchmarks.providers.everyone import PROVIDERS
+from benchmarks.providers.provider import LossFunction, Provider
 from benchmarks.records.ratios import KEPT_AT_LEAST
 from benchmarks.records.record import read
 from tests.benchmarks.invented import record

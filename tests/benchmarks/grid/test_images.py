@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.grid.images import CUDA_RACES, RACES, augment, views_of
 from benchmarks.grid.suites import Suite
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 
 
 def test_strength_and_blur_are_those_of_the_paper() -> None:

@@ -16,7 +16,7 @@ from benchmarks.grid.scaling import (
     memory_exponent,
     time_exponent,
 )
-from benchmarks.providers import PROVIDERS
+from benchmarks.providers.everyone import PROVIDERS
 from tests.benchmarks.invented import record
 
 ROWS = [2**k for k in range(8, 16)]

@@ -1,7 +1,7 @@
 """Peaks of a call whose memory is known, of a loss, and the records of them."""
 
-import resource
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,13 +59,19 @@ def test_what_is_available_is_no_more_than_the_machine_has() -> None:
     assert 0 < resident.available_bytes() <= total
 
 
+LIMITED = """
+from benchmarks.measuring import resident
+resident.limit(100_000_000)
+assert len(bytearray(80_000_000)) == 80_000_000
+try:
+    bytearray(120_000_000)
+except MemoryError:
+    print("refused")
+"""
+
+
 def test_a_limit_refuses_what_is_more_and_nothing_less() -> None:
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    try:
-        resident.limit(100_000_000)
-        assert len(bytearray(80_000_000)) == 80_000_000
-        with pytest.raises(MemoryError):
-            bytearray(120_000_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
-    assert len(bytearray(120_000_000)) == 120_000_000
+    """In a process of its own: one that has lived holds free memory, which needs no more."""
+    command = [sys.executable, "-c", LIMITED]
+    done = subprocess.run(command, cwd=memory.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"

@@ -7,8 +7,8 @@ from benchmarks.grid.losses import ACCURACY, MEMORY, nt_xent
 from benchmarks.measuring import cpu
 from benchmarks.measuring.race import Contestant, Race, measure_errors
 from benchmarks.page import table
-from benchmarks.providers import PROVIDERS, LossFunction, Provider
-from benchmarks.providers.provider import REMEDY
+from benchmarks.providers.everyone import PROVIDERS
+from benchmarks.providers.provider import REMEDY, LossFunction, Provider
 
 TINY = Suite("tiny", (nt_xent(8, 4),), ("fused", "eager", "chunked"), rounds=9, patience_s=0.0)
 

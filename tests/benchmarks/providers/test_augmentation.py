@@ -7,7 +7,8 @@ import torch
 
 from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.images import AUGMENTERS, augment, views_of
-from benchmarks.providers import PROVIDERS, augmentation
+from benchmarks.providers import augmentation
+from benchmarks.providers.everyone import PROVIDERS
 
 SMALL, LARGE = augment(6, 48, 32), augment(2, 256, 224)
 INSTALLED = [name for name in AUGMENTERS if PROVIDERS[name].why_not(SMALL) is None]

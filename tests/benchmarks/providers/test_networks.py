@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.grid.cells import ImageCell
-from benchmarks.providers import PROVIDERS, networks
+from benchmarks.providers import networks
+from benchmarks.providers.everyone import PROVIDERS
 
 R18 = ImageCell("extract", 3, 16, network="r18")
 

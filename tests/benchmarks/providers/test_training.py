@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from benchmarks.grid.cells import ImageCell
-from benchmarks.providers import PROVIDERS, training
+from benchmarks.providers import training
+from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.providers.networks import views_in
 from benchmarks.providers.provider import Provider
 from simclr_bench.training.lars import LARS
