@@ -5,6 +5,7 @@ similarities again instead of keeping them, and plain PyTorch goes through memor
 neither is counted, so that a higher rate is always a shorter time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from benchmarks.grid.cells import Cell, LossCell
@@ -107,7 +108,7 @@ def achieved(record: Record) -> Achieved | None:
         for amount in (work.flops, work.bytes, work.exps)
     ]
     ceilings = record.environment.get("ceilings") or {}
-    tops = [ceilings.get(key) for key in (_matmul(record), "copy_gb_s", "exp_g_s")]
+    tops = [_matmul(record, ceilings), ceilings.get("copy_gb_s"), ceilings.get("exp_g_s")]
     shares = [
         None if rate is None or not top else rate / top
         for rate, top in zip(rates, tops, strict=True)
@@ -115,9 +116,14 @@ def achieved(record: Record) -> Achieved | None:
     return Achieved(rates[0] and rates[0] / 1e3, rates[1], rates[2], *shares)
 
 
-def _matmul(record: Record) -> str:
-    """The ceiling of its products: both 16-bit types are multiplied at the same rate."""
+def _matmul(record: Record, ceilings: Mapping[str, float]) -> float | None:
+    """The ceiling of its products: both 16-bit types are multiplied at the same rate.
+
+    A CPU without instructions for them multiplies them faster as float32.
+    """
+    full = ceilings.get("matmul_gflop_s")
     if record.precision in {"bfloat16", "float16"}:
-        return "matmul_bfloat16_gflop_s"
+        half = ceilings.get("matmul_bfloat16_gflop_s")
+        return max(half, full or 0.0) if half else None
     reduced = isinstance(record.cell, LossCell) and record.cell.precision != "highest"
-    return "" if reduced else "matmul_gflop_s"
+    return None if reduced else full

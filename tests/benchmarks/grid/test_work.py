@@ -101,6 +101,14 @@ def test_a_share_is_of_the_ceiling_of_the_precision_that_was_computed_in(
     assert found.matmul_share == (None if share is None else pytest.approx(share))
 
 
+def test_16_bits_that_are_slower_than_float32_are_held_against_float32() -> None:
+    environment = {**ENVIRONMENT, "ceilings": {**CEILINGS, "matmul_bfloat16_gflop_s": 1.3}}
+    cell = nt_xent(1000, 100, "bfloat16")
+    facts = {"precision": "bfloat16", "environment": environment}
+    found = achieved(record("fused", cell, times_ms=(10.0,), **facts))
+    assert found is not None and found.matmul_share == pytest.approx(0.6)
+
+
 def test_without_ceilings_there_are_rates_and_no_shares() -> None:
     found = achieved(record("fused", distillation(1000, 100), times_ms=(1.0,)))
     assert found == Achieved(gb_s=pytest.approx(1.2), exp_g_s=pytest.approx(0.3))
