@@ -95,8 +95,8 @@ RACES = (
         rounds=9,
         patience_s=1.0,
     ),
-    Suite("standard", (augment(256, 48, 32), augment(64, 256, 224)), AUGMENTERS, rounds=9),
-    Suite("standard", (extract(256, 32, "r18"), extract(16, 224, "r50")), EXTRACTORS, rounds=7),
+    Suite("standard", (augment(256, 48, 32), augment(32, 256, 224)), AUGMENTERS, rounds=9),
+    Suite("standard", (extract(128, 32, "r18"), extract(16, 224, "r50")), EXTRACTORS, rounds=7),
     Suite("standard", TRAINING, LOSSES, rounds=9),
     # A step of 512 images takes half a minute on two cores.
     Suite(

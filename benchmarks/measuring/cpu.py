@@ -19,7 +19,7 @@ MOST_CALLS = 500
 # where a call takes this long.
 NO_MATTER_MS = 1000.0
 # Rounds are fewer where one of them takes long.
-SLOW_ROUND_MS = 6000.0
+SLOW_ROUND_MS = 2500.0
 
 
 @dataclass(frozen=True)

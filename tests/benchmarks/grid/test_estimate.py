@@ -99,7 +99,7 @@ def test_a_cell_is_priced_part_by_part() -> None:
     one = cell_s(nt_xent(4096, 128), ["fused"], 9)
     assert both - one == pytest.approx((3 + 9 + 9) * eager / 1000)
     # From a second on, memory to be fetched is no matter, and nothing warms up.
-    cell = nt_xent(8192, 2048)
+    cell = nt_xent(8192, 1024)
     slow = call_ms(cell, "eager")
     assert 1000 < slow < cpu.SLOW_ROUND_MS
     assert cell_s(cell, ["eager"], 9) - cell_s(cell, [], 9) == pytest.approx((3 + 9) * slow / 1000)
