@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.gpu.stages import read_outcomes
-from benchmarks.page import gpu, plots, sections, summary
+from benchmarks.page import gpu, plots, proofs, sections, summary
 from benchmarks.page.machines import machines
 from benchmarks.page.words import BOUNDS, exponent
 from benchmarks.records.record import read
@@ -72,6 +72,7 @@ def render(results: Path, others: Mapping[str, str] | None = None) -> str:
     for machine in found:
         pictures = plots.links(machine, f"{results.name}/{PLOTS}")
         lines += sections.of_machine(machine, different, pictures)
+        lines += proofs.section(results / "cpu" / machine.name)
     lines += gpu.section(*on_gpu, different)
     return HEAD + "\n" + "\n".join(lines) + "\n"
 
