@@ -158,5 +158,5 @@ def pytest_terminal_summary(
         found = [r for r in records if (r.suite, r.cell) in {(suite.name, c) for c in suite.cells}]
         for line in table.aligned(table.races(found)):
             terminalreporter.write_line(line)
-    for line in table.left_out(records):
+    for line in [*table.left_out(records), *table.differences(records)]:
         terminalreporter.write_line(line)

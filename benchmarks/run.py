@@ -93,7 +93,12 @@ def main() -> int:
             print(f"{suite.name} {records[0].cell}", file=sys.stderr, flush=True)
             done += records
         show = SHOWN.get(suite.name, table.races)
-        print("\n".join([*table.aligned(show(done)), *table.left_out(done)]), flush=True)
+        print(
+            "\n".join(
+                [*table.aligned(show(done)), *table.left_out(done), *table.differences(done)]
+            ),
+            flush=True,
+        )
     return 0
 
 

@@ -1,6 +1,6 @@
 """Races the working tree against another build.
 
-    python -m benchmarks.comparing --base BASE [--factor 1.10] [--rounds 12] [--json] [--record DIR]
+    python -m benchmarks.comparing --base BASE [--factor 1.10] [--rounds 15] [--json] [--record DIR]
 
 Exit codes: 0 nothing is slower, 6 something is, 2 usage, 3 an extension is missing, 4 the base does
 not build or a worker failed.

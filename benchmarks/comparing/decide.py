@@ -28,7 +28,7 @@ class Decision:
     """What the times of one cell say.
 
     Attributes:
-        base_ms: Median of the base, over rounds.
+        base_ms: Median of the base, over rounds, without what the machine's speed did to it.
         new_ms: Median of the new build.
         ratio: The new one over the base's.
         p: Of the test, for this cell alone.
@@ -53,7 +53,8 @@ def decide(
 
     Args:
         cells: Of each the times of the base and of the new build, one per round, of all equally
-            many.
+            many; both held against the same third time of their round, which makes the test
+            stricter than it says and never laxer.
         factor: Ratios of medians between 1 / factor and factor are not flagged.
         alpha: Neither is what has a corrected p from here on.
     """

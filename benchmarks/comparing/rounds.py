@@ -1,9 +1,16 @@
-"""Two builds raced in interleaved rounds, by workers that start anew every few rounds."""
+"""Two builds raced in interleaved rounds, by workers that start anew every few rounds.
+
+A third worker is the base once more. A machine that is shared gets faster and slower by half within
+a minute: both builds are held against what this third one took in the same round. Where the builds
+are the same, all three are.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from itertools import permutations
+from statistics import median
 from typing import Any
 
 from benchmarks.comparing.process import Worker
@@ -11,10 +18,12 @@ from benchmarks.grid import LossCell
 from benchmarks.measuring.machine import FOREIGN_LIMIT, Clock, foreign_share, wait_until_idle
 from simclr_bench.errors import JobError
 
-ROUNDS = 12
+ROUNDS = 15
 # Memory lies differently in each process, which would be taken for a difference of the builds. A
 # start takes four seconds, mostly torch's.
-ROUNDS_OF_A_PROCESS = 6
+ROUNDS_OF_A_PROCESS = 5
+# Of base, new build and base again: every order in turn.
+ORDERS = tuple(permutations(range(3)))
 # As long beside the 10 ms in which /proc/stat counts as a round has to be to be judged.
 SAMPLE_S = 0.1
 # Of five, since a handicap of a fifth is one call more for each five.
@@ -37,6 +46,7 @@ class Raced:
         cell: The cell.
         base_ms: Mean time of a call of the base, one per round.
         new_ms: The same of the new build.
+        again_ms: The same of the base in another process.
         foreign: Share of the machine that others used, one per round.
         repeated: Rounds tried again because of that.
         not_comparable: Why there are no times.
@@ -45,9 +55,20 @@ class Raced:
     cell: LossCell
     base_ms: list[float] = field(default_factory=list)
     new_ms: list[float] = field(default_factory=list)
+    again_ms: list[float] = field(default_factory=list)
     foreign: list[float] = field(default_factory=list)
     repeated: int = 0
     not_comparable: str | None = None
+
+    @property
+    def steady_ms(self) -> tuple[list[float], list[float]]:
+        """The times of base and new build on a machine that is always as fast as at the median."""
+        usual = median(self.again_ms)
+        base, new = (
+            [usual * one / again for one, again in zip(times, self.again_ms, strict=True)]
+            for times in (self.base_ms, self.new_ms)
+        )
+        return base, new
 
 
 def shares(rounds: int) -> list[int]:
@@ -68,7 +89,7 @@ class Duel:
     def __init__(
         self, base: Start, new: Start, cells: Sequence[LossCell], checks: Sequence[Check] = ()
     ) -> None:
-        self.starts, self.checks = (base, new), checks
+        self.starts, self.checks = (base, new, base), checks
         self.results = [Raced(cell) for cell in cells]
         self.calls: dict[LossCell, int] = {}
         self.patience_s = PATIENCE_S
@@ -97,8 +118,8 @@ class Duel:
                     self.turn += 1
         return self.results
 
-    def _enter(self, base: Worker, new: Worker) -> list[Raced]:
-        """The cells that both know, in the order in which they have entered them."""
+    def _enter(self, base: Worker, new: Worker, again: Worker) -> list[Raced]:
+        """The cells that both builds know, in the order in which they have entered them."""
         for raced in self.results:
             if raced.not_comparable:
                 continue
@@ -107,15 +128,17 @@ class Duel:
             if "error" in first:
                 raced.not_comparable = f"{base.name}: {first['error']}"
                 continue
-            second = new.ask(enter=cell)
-            if "error" in second:
-                raise JobError(f"{new.name} fails in {raced.cell}: {second['error']}")
-            warm_ms = max(first["warm_ms"], second["warm_ms"])
+            warm_ms = first["warm_ms"]
+            for worker in (new, again):
+                found = worker.ask(enter=cell)
+                if "error" in found:
+                    raise JobError(f"{worker.name} fails in {raced.cell}: {found['error']}")
+                warm_ms = max(warm_ms, found["warm_ms"])
             self.calls.setdefault(raced.cell, calls_in(warm_ms))
-        found = [raced for raced in self.results if not raced.not_comparable]
-        if not found:
+        entered = [raced for raced in self.results if not raced.not_comparable]
+        if not entered:
             raise JobError(f"no cell can be compared; {self.results[0].not_comparable}")
-        return found
+        return entered
 
     def _round(self, raced: Raced, index: int, workers: Sequence[Worker]) -> None:
         """One round of a cell: the least disturbed of some tries, mostly of one."""
@@ -129,22 +152,23 @@ class Duel:
         raced.foreign.append(best[0])
         raced.base_ms.append(best[1])
         raced.new_ms.append(best[2])
+        raced.again_ms.append(best[3])
 
     def _try(
         self, cell: LossCell, index: int, workers: Sequence[Worker]
-    ) -> tuple[float, float, float]:
-        """How much of the machine was others', and the times of the base and of the new build."""
-        order = (0, 1) if self.turn % 2 == 0 else (1, 0)
-        times, cpu_s = [0.0, 0.0], 0.0
+    ) -> tuple[float, float, float, float]:
+        """How much of the machine was others', and the times: base, new build, base again."""
+        times, cpu_s = [0.0, 0.0, 0.0], 0.0
         start = Clock.now()
-        for which in order:
+        for which in ORDERS[self.turn % len(ORDERS)]:
             answer = workers[which].ask(time=index, calls=self.calls[cell])
             if "error" in answer:
                 raise JobError(f"{workers[which].name} fails in {cell}: {answer['error']}")
             times[which] = answer["ms"]
             cpu_s += answer["cpu_s"]
         end = Clock.now()
-        return foreign_share(start, replace(end, own_s=end.own_s + cpu_s)), times[0], times[1]
+        foreign = foreign_share(start, replace(end, own_s=end.own_s + cpu_s))
+        return foreign, times[0], times[1], times[2]
 
 
 def _hello(worker: Worker) -> dict[str, Any]:

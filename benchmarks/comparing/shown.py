@@ -44,10 +44,10 @@ class Comparison:
 def judge(base: Build, new: Build, raced: Sequence[Raced], factor: float) -> Comparison:
     """Decides every cell that has times."""
     timed = [one for one in raced if not one.not_comparable]
-    found = iter(decide([(one.base_ms, one.new_ms) for one in timed], factor))
+    found = iter(decide([one.steady_ms for one in timed], factor))
     decisions = tuple(None if one.not_comparable else next(found) for one in raced)
     intervals = tuple(
-        None if one.not_comparable else ratio_interval(one.base_ms, one.new_ms) for one in raced
+        None if one.not_comparable else ratio_interval(*one.steady_ms) for one in raced
     )
     return Comparison(base, new, factor, tuple(raced), decisions, intervals)
 
@@ -91,6 +91,7 @@ def document(comparison: Comparison, environment: dict[str, Any]) -> dict[str, A
             "interval": interval,
             "base_ms": one.base_ms,
             "new_ms": one.new_ms,
+            "again_ms": one.again_ms,
             "foreign_cpu": one.foreign,
             "rounds_repeated": one.repeated,
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.gpu.stages import read_outcomes
 from benchmarks.page import gpu, plots, proofs, sections, summary
 from benchmarks.page.machines import machines
-from benchmarks.page.words import BOUNDS, exponent
+from benchmarks.page.words import BOUNDS, differing, exponent
 from benchmarks.records.record import read
 from simclr_bench.storage.files import write_atomically
 
@@ -47,13 +47,6 @@ GB/s are the least work that the mathematics asks for, whatever is computed agai
 with their share of what a matrix product and a copy reached in the same process."""
 
 
-def other_losses() -> dict[str, str]:
-    """Providers that compute another loss at equal work, and which."""
-    from benchmarks.providers.everyone import PROVIDERS
-
-    return {name: found.differs for name, found in PROVIDERS.items() if found.differs}
-
-
 def render(results: Path, others: Mapping[str, str] | None = None) -> str:
     """The page of a results directory.
 
@@ -62,7 +55,7 @@ def render(results: Path, others: Mapping[str, str] | None = None) -> str:
         others: Providers that compute another loss, and which; None to ask the providers.
     """
     found = machines(results / "cpu")
-    different = dict(other_losses() if others is None else others)
+    different = dict(differing() if others is None else others)
     on_gpu = read_outcomes(results / "gpu"), read(results / "gpu")
     lines = summary.render(found[0], tuple(different)) if found else [NOTHING, ""]
     lines += gpu.line(*on_gpu)
@@ -79,7 +72,7 @@ def render(results: Path, others: Mapping[str, str] | None = None) -> str:
 
 def draw(results: Path) -> dict[str, bytes]:
     """The plots of a results directory, by the name of their file."""
-    others = tuple(other_losses())
+    others = tuple(differing())
     return {
         name: svg
         for machine in machines(results / "cpu")

@@ -20,6 +20,12 @@ def left_out(records: Sequence[Record]) -> list[str]:
     return sorted(reasons)
 
 
+def differences(records: Sequence[Record]) -> list[str]:
+    """What daggers stand for: each provider that does something else than its cells say."""
+    names = dict.fromkeys(record.provider for record in records)
+    return [f"† {name}: {text}" for name, text in words.differing().items() if name in names]
+
+
 def aligned(rows: Rows) -> list[str]:
     """The table in columns of spaces."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
@@ -59,10 +65,10 @@ def races(records: Sequence[Record]) -> Rows:
 
 def _line(record: Record, kind: str) -> list[str]:
     flops, moved = _rates(record)
-    name, own = record.provider, words.class_of(record)
+    name, own, different = record.provider, words.class_of(record), words.differing()
     over = "ours" if record.provider == record.ours and record.times_ms else ""
     return [
-        name if own == kind else f"{name} ({own})",
+        (name if own == kind else f"{name} ({own})") + (DAGGER if name in different else ""),
         words.number(record.median_ms),
         over or (words.ratio(record.ratio) if record.ratio else words.missing(record)),
         words.exponent(record.gradient_error) + (" WRONG" if words.is_wrong(record) else ""),

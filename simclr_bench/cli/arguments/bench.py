@@ -52,7 +52,7 @@ def add(verbs: Verbs) -> None:
         help="with --compare: smaller changes are not flagged (default: 1.10)",
     )
     bench.add_argument(
-        "--rounds", type=positive, metavar="N", help="with --compare: at least 8 (default: 12)"
+        "--rounds", type=positive, metavar="N", help="with --compare: at least 8 (default: 15)"
     )
 
 

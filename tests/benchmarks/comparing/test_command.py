@@ -38,7 +38,8 @@ def raced(cell: LossCell, ratio: float | str) -> Raced:
     if isinstance(ratio, str):
         return Raced(cell, not_comparable=ratio)
     base = [10 + 0.01 * i for i in range(12)]
-    return Raced(cell, base, [ratio * ms for ms in base], [0.0] * 11 + [0.2], repeated=3)
+    again = [10.0] * 12
+    return Raced(cell, base, [ratio * ms for ms in base], again, [0.0] * 11 + [0.2], repeated=3)
 
 
 @pytest.fixture

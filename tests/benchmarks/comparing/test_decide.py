@@ -62,7 +62,7 @@ def test_noise_beyond_the_factor_is_left_to_the_test() -> None:
 def test_twenty_percent_is_flagged_in_either_direction() -> None:
     for word, scale in ((SLOWER, 1.2), (FASTER, 1 / 1.2)):
         assert flagged(scale, 200, disturbed=0.0)[word] == 200
-        # Three disturbed rounds of twelve on one side leave doubt.
+        # Some disturbed rounds on one side leave doubt.
         assert flagged(scale, 200)[word] >= 190
 
 
@@ -124,3 +124,22 @@ def test_the_interval_misses_the_truth_as_rarely_as_it_says() -> None:
     generator = np.random.default_rng(5)
     found = [ratio_interval(times(generator), times(generator, 1.2)) for _ in range(200)]
     assert sum(low <= 1.2 <= high for low, high in found) >= 180
+
+
+def test_what_both_are_held_against_makes_the_test_stricter_and_never_laxer() -> None:
+    """Noise of 30 %, so that the factor hides nothing, and a third time of the same kind."""
+    generator = np.random.default_rng(11)
+    three = np.exp(0.3 * generator.standard_normal((2000, 3, ROUNDS)))
+    found = alone(list(three[:, :2] / three[:, 2:]))
+    assert sum(one.p < ALPHA for one in found) <= ALPHA * 2000
+
+
+def test_twenty_percent_is_flagged_on_a_machine_whose_speed_drifts_by_half() -> None:
+    """Within a round all three take 5 % more or less; from round to round it is up to twice."""
+    generator = np.random.default_rng(13)
+    speeds = np.exp(generator.uniform(0, np.log(2), (200, 1, ROUNDS)))
+    drifting = speeds * (1 + 0.05 * generator.standard_normal((200, 3, ROUNDS)))
+    drifting[:, 1] *= 1.2
+    steady = drifting[:, :2] / drifting[:, 2:]
+    assert sum(one.verdict == SLOWER for one in alone(list(steady))) >= 198
+    assert sum(one.verdict == SLOWER for one in alone(list(drifting[:, :2]))) < 100

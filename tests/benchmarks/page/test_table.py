@@ -26,6 +26,13 @@ def test_the_terminal_shows_a_wrong_gradient() -> None:
     assert rows[1][4] == "3e-1 WRONG"
 
 
+def test_another_loss_has_a_dagger_and_is_not_called_wrong() -> None:
+    records = [record("fused", ratio=1.0), record("open-clip", ratio=1.4, gradient_error=0.3)]
+    assert table.races(records)[2][1:5] == ["open-clip †", "2.80", "1.40 [1.40, 1.40]", "3e-1"]
+    (line,) = table.differences(records)
+    assert line.startswith("† open-clip: ") and "half" in line
+
+
 def test_the_terminal_keeps_precision_classes_apart() -> None:
     small = nt_xent(256, 128, "bfloat16")
     records = [
