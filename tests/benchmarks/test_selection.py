@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.conftest import chosen_suites, pytest_report_collectionfinish
+from benchmarks.conftest import (
+    chosen_suites,
+    planned,
+    pytest_collection_modifyitems,
+    pytest_report_collectionfinish,
+)
 from benchmarks.grid import CPU_SUITES
 from benchmarks.grid.estimate import TYPICAL
 from benchmarks.grid.losses import STANDARD
@@ -47,7 +52,10 @@ def test_a_sweep_says_what_it_takes_and_nothing_else_does(
         for name in ("sweep", "quick")
     )
     items: list[Any] = [
-        SimpleNamespace(callspec=SimpleNamespace(params={"suite": suite, "cell": cell}))
+        SimpleNamespace(
+            path=ROOT / "benchmarks" / "test_nt_xent.py",
+            callspec=SimpleNamespace(params={"suite": suite, "cell": cell}),
+        )
         for suite in (sweep, quick)
         for cell in suite.cells[1:3]
     ]
@@ -57,6 +65,14 @@ def test_a_sweep_says_what_it_takes_and_nothing_else_does(
     assert line.startswith("sweep: 2 cells x 3 providers x 9 rounds, about ")
     assert pytest_report_collectionfinish(only, items[2:]) == []
     assert pytest_report_collectionfinish(skip, items) == []
+
+
+def test_a_test_with_a_suite_is_no_benchmark() -> None:
+    """Of the tests, which have suites of all names as parameters, none is deselected."""
+    call = SimpleNamespace(params={"suite": CPU_SUITES[0]})
+    items: list[Any] = [SimpleNamespace(path=Path(__file__), callspec=call)]
+    pytest_collection_modifyitems(SimpleNamespace(), items)  # type: ignore[arg-type]
+    assert len(items) == 1 and planned(items) == []
 
 
 def test_the_tuned_allocator_races_nt_xent_at_one_width() -> None:
