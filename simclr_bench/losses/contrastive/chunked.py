@@ -206,7 +206,8 @@ class _RowsGradient(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         ctx.name = PUBLIC_NAMES[objective]
         u, norms = unit_rows(z0, z1, normalize)
-        n, dtype = len(u), loss_dtype(z0)
+        # The temperature's gradient is a sum that cancels: it would show the rounding of weights.
+        n, dtype = len(u), u.dtype if learned else loss_dtype(z0)
         upstream = grad.to(u.dtype).masked_fill(counts == 0, 0)
         q = torch.ones_like(missed) if objective == "decoupled" else torch.sigmoid(missed)
         push = times_exp(upstream * q, negatives[1]).to(dtype)[:, None]
