@@ -30,9 +30,7 @@ def line(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[str]:
     return [f"- **GPU**, {', '.join(devices)}: of {len(judged)} targets {', '.join(counts)}."]
 
 
-def section(
-    outcomes: Sequence[Outcome], records: Sequence[Record], other_losses: dict[str, str]
-) -> list[str]:
+def section(outcomes: Sequence[Outcome], records: Sequence[Record]) -> list[str]:
     """The targets, then a table per suite; nothing without records."""
     if not outcomes and not records:
         return []
@@ -49,5 +47,5 @@ def section(
     for record in latest(records):
         by_device.setdefault(record.environment.get("gpu") or "GPU", []).append(record)
     for name, found in by_device.items():
-        lines += sections.of_machine(Machine(name, tuple(found)), other_losses)
+        lines += sections.of_machine(Machine(name, tuple(found)))
     return lines

@@ -5,13 +5,12 @@
 The page holds nothing that a record does not; tests/test_benchmarks_page.py fails when it is stale.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.gpu.stages import read_outcomes
 from benchmarks.page import gpu, plots, proofs, sections, summary
 from benchmarks.page.machines import machines
-from benchmarks.page.words import BOUNDS, differing, exponent
+from benchmarks.page.words import BOUNDS, exponent
 from benchmarks.records.record import read
 from simclr_bench.storage.files import write_atomically
 
@@ -47,36 +46,29 @@ GB/s are the least work that the mathematics asks for, whatever is computed agai
 with their share of what a matrix product and a copy reached in the same process."""
 
 
-def render(results: Path, others: Mapping[str, str] | None = None) -> str:
-    """The page of a results directory.
-
-    Args:
-        results: With a folder per machine in cpu/, and gpu/.
-        others: Providers that compute another loss, and which; None to ask the providers.
-    """
+def render(results: Path) -> str:
+    """The page of a results directory: with a folder per machine in cpu/, and gpu/."""
     found = machines(results / "cpu")
-    different = dict(differing() if others is None else others)
     on_gpu = read_outcomes(results / "gpu"), read(results / "gpu")
-    lines = summary.render(found[0], tuple(different)) if found else [NOTHING, ""]
+    lines = summary.render(found[0]) if found else [NOTHING, ""]
     lines += gpu.line(*on_gpu)
     for machine in found[1:]:
-        lines += ["", *summary.other_machine(machine, tuple(different))]
+        lines += ["", *summary.other_machine(machine)]
     lines += ["", *METHOD.splitlines()]
     for machine in found:
         pictures = plots.links(machine, f"{results.name}/{PLOTS}")
-        lines += sections.of_machine(machine, different, pictures)
+        lines += sections.of_machine(machine, pictures)
         lines += proofs.section(results / "cpu" / machine.name)
-    lines += gpu.section(*on_gpu, different)
+    lines += gpu.section(*on_gpu)
     return HEAD + "\n" + "\n".join(lines) + "\n"
 
 
 def draw(results: Path) -> dict[str, bytes]:
     """The plots of a results directory, by the name of their file."""
-    others = tuple(differing())
     return {
         name: svg
         for machine in machines(results / "cpu")
-        for name, svg in plots.draw(machine, others).items()
+        for name, svg in plots.draw(machine).items()
     }
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.page import words
 from benchmarks.page.machines import Machine
 from benchmarks.page.points import (
     COLUMNS,
@@ -18,7 +19,6 @@ from benchmarks.page.points import (
     spots,
     temperatures,
 )
-from benchmarks.page.words import BOUNDS, name_of
 
 # Okabe and Ito's colours, which colour-blind people tell apart; yellow is lost on white.
 COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0072B2")
@@ -50,46 +50,42 @@ Temperatures = dict[str, dict[float, float]]
 Drawing = tuple[object, Callable[[Any], None]]
 
 
-def _drawings(machine: Machine, others: Sequence[str]) -> dict[str, tuple[str, Drawing]]:
-    """Per file: what it shows in words, its data, and its drawing; only what there are data for.
-
-    Args:
-        machine: Whose records are drawn.
-        others: Providers that compute another loss, which legends say.
-    """
+def _drawings(machine: Machine) -> dict[str, tuple[str, Drawing]]:
+    """Per file: what it shows in words, its data, and its drawing; only what there are data for."""
     found: dict[str, tuple[str, Drawing]] = {}
     ratios = speedups(machine.records)
     if ratios:
         text = f"Speed-up over N, NT-Xent, D = {COLUMNS}, float32"
-        data: object = (ratios, [name for name in ratios if name in others])
-        found["speedup"] = text, (data, lambda figure: _draw_speedups(figure, ratios, others))
+        data: object = (ratios, [name for name in ratios if name in words.differing()])
+        found["speedup"] = text, (data, lambda figure: _draw_speedups(figure, ratios))
     for loss in ("nt_xent", "distillation"):
         curved = [curve for curve in curves(machine.records, loss) if curve.times]
         if curved:
-            text = f"Time and memory of {name_of(loss)} as its rows double"
+            text = f"Time and memory of {words.name_of(loss)} as its rows double"
             found[f"scaling-{loss}"] = text, (curved, _scaling(loss, curved))
     at_one, by_tau = spots(machine.records), temperatures(machine.records)
     if at_one:
         text = f"Error and time, NT-Xent, N = {ROWS}, D = {COLUMNS}, float32"
-        data = (at_one, by_tau, [spot.provider for spot in at_one if spot.provider in others])
-        found["error"] = text, (data, lambda figure: _draw_errors(figure, at_one, by_tau, others))
+        marked = [spot.provider for spot in at_one if spot.provider in words.differing()]
+        data = (at_one, by_tau, marked)
+        found["error"] = text, (data, lambda figure: _draw_errors(figure, at_one, by_tau))
     return found
 
 
 def links(machine: Machine, folder: str) -> list[str]:
     """The Markdown that shows them."""
     lines: list[str] = []
-    for name, (text, _) in _drawings(machine, ()).items():
+    for name, (text, _) in _drawings(machine).items():
         title = f"{text}: {machine.title}"
         lines += ["", f"![{title}]({folder}/{machine.name}-{name}.svg)"]
     return lines
 
 
-def draw(machine: Machine, others: Sequence[str]) -> dict[str, bytes]:
-    """Every plot of a machine, by the name of its file; `others` compute another loss."""
+def draw(machine: Machine) -> dict[str, bytes]:
+    """Every plot of a machine, by the name of its file."""
     return {
         f"{machine.name}-{name}.svg": _svg(drawing)
-        for name, (_, drawing) in _drawings(machine, others).items()
+        for name, (_, drawing) in _drawings(machine).items()
     }
 
 
@@ -157,11 +153,11 @@ def _plain(axis: Any) -> None:
 BESIDE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
 
 
-def _label(name: str, others: Sequence[str]) -> str:
-    return f"{name} (another loss)" if name in others else name
+def _label(name: str) -> str:
+    return f"{name} (another loss)" if name in words.differing() else name
 
 
-def _draw_speedups(figure: Any, ratios: dict[str, dict[int, Any]], others: Sequence[str]) -> None:
+def _draw_speedups(figure: Any, ratios: dict[str, dict[int, Any]]) -> None:
     axes, looks = figure.subplots(), _looks(list(ratios))
     for number, (name, points) in enumerate(ratios.items()):
         # Side by side, so that one interval does not hide another.
@@ -170,9 +166,7 @@ def _draw_speedups(figure: Any, ratios: dict[str, dict[int, Any]], others: Seque
         y = [ratio.median for ratio in points.values()]
         below = [ratio.median - ratio.low for ratio in points.values()]
         above = [ratio.high - ratio.median for ratio in points.values()]
-        axes.errorbar(
-            x, y, yerr=(below, above), label=_label(name, others), capsize=2, **looks[name]
-        )
+        axes.errorbar(x, y, yerr=(below, above), label=_label(name), capsize=2, **looks[name])
     axes.axhline(1, color="black", linewidth=1)
     axes.annotate("ours", (0.005, 1), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
     _by_doublings(axes, [rows for points in ratios.values() for rows in points])
@@ -204,7 +198,7 @@ def _draw_scaling(figure: Any, loss: str, found: Sequence[Curve]) -> None:
         _by_doublings(axes, sorted(every))
         axes.set_yscale("log")
         axes.set_xlabel(f"{letter}, rows; a cross: refused at this size")
-        axes.set_title(f"{name_of(loss)}, float32: {title}")
+        axes.set_title(f"{words.name_of(loss)}, float32: {title}")
     handles = [_handle(looks[curve.provider]) for curve in found]
     labels = [_growth(curve, letter) for curve in found]
     figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8)
@@ -239,9 +233,7 @@ def _draw_curve(
         axes.plot(refused, end, marker="x", color=look["color"], markersize=7)
 
 
-def _draw_errors(
-    figure: Any, found: Sequence[Spot], by_tau: Temperatures, others: Sequence[str]
-) -> None:
+def _draw_errors(figure: Any, found: Sequence[Spot], by_tau: Temperatures) -> None:
     panels = figure.subplots(1, 2 if by_tau else 1, squeeze=False, sharey=True)[0]
     looks = _looks([*(spot.provider for spot in found), *by_tau])
     names = dict.fromkeys([*(spot.provider for spot in found), *by_tau])
@@ -264,8 +256,8 @@ def _draw_errors(
         panels[1].set_title("the same by temperature")
     for axes in panels:
         axes.set_yscale("log")
-        axes.axhline(BOUNDS["float32"], color="black", linewidth=1, linestyle="--")
+        axes.axhline(words.BOUNDS["float32"], color="black", linewidth=1, linestyle="--")
     place = {"xycoords": ("axes fraction", "data"), "va": "bottom", "fontsize": 8}
-    panels[0].annotate("wrong above", (0.01, BOUNDS["float32"]), **place)
-    labels = [_label(name, others) for name in names]
+    panels[0].annotate("wrong above", (0.01, words.BOUNDS["float32"]), **place)
+    labels = [_label(name) for name in names]
     panels[-1].legend([_handle(looks[name]) for name in names], labels, **BESIDE)

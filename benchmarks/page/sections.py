@@ -28,34 +28,31 @@ CEILINGS = {
 LONG = 24
 
 
-def of_machine(
-    machine: Machine, other_losses: dict[str, str], pictures: Sequence[str] = ()
-) -> list[str]:
+def of_machine(machine: Machine, pictures: Sequence[str] = ()) -> list[str]:
     """All sections of a machine, behind its plots."""
     lines = ["", f"## {machine.title}", "", *_software(machine), *_ceilings(machine), *pictures]
     for grid in grids(machine.records):
-        lines += of_grid(grid, machine.threads, other_losses)
+        lines += of_grid(grid, machine.threads)
     for loss in ("nt_xent", "distillation"):
         found = [r for r in machine.records if (r.suite, r.cell.work) == ("scaling", loss)]
         title = f"{words.name_of(loss)}: time and memory as its rows double"
-        lines += _section(title, [SCALING], curves(found), found, other_losses)
+        lines += _section(title, [SCALING], curves(found), found)
     for suite, title, show in (
         ("accuracy", "Gradient error by temperature", table.accuracies),
         ("gpu_accuracy", "Errors beside the plain formula's", table.errors),
         ("memory", "Peak memory of a step above its inputs", table.peaks),
     ):
         found = [record for record in machine.records if record.suite == suite]
-        lines += _section(title, [], show(found), found, other_losses)
+        lines += _section(title, [], show(found), found)
     return lines
 
 
-def of_grid(grid: Grid, threads: int, other_losses: dict[str, str]) -> list[str]:
+def of_grid(grid: Grid, threads: int) -> list[str]:
     """The section of one grid; nothing where ours did not run.
 
     Args:
         grid: The races.
         threads: Of the machine: others are named in the heading.
-        other_losses: Providers that compute another loss, and which.
     """
     suite = f"{grid.suite}, {grid.allocator} allocator"
     # What an allocator does is a matter of losses on a CPU.
@@ -64,17 +61,10 @@ def of_grid(grid: Grid, threads: int, other_losses: dict[str, str]) -> list[str]
     own = grid.records[0].cell.threads
     title += f", {own} thread{'' if own == 1 else 's'}" if own != threads else ""
     text = [ALLOCATORS[grid.allocator]] if of_memory and grid.allocator in ALLOCATORS else []
-    rows = table.grid(grid, tuple(other_losses))
-    return _section(title, text, rows, grid.records, other_losses)
+    return _section(title, text, table.grid(grid), grid.records)
 
 
-def _section(
-    title: str,
-    text: list[str],
-    rows: table.Rows,
-    records: Sequence[Record],
-    other_losses: dict[str, str],
-) -> list[str]:
+def _section(title: str, text: list[str], rows: table.Rows, records: Sequence[Record]) -> list[str]:
     if not rows:
         return []
     body = table.markdown(rows)
@@ -82,17 +72,16 @@ def _section(
         sizes = f"{len(rows) - 1} cells"
         body = ["<details>", f"<summary>{sizes}</summary>", "", *body, "", "</details>"]
     lines = ["", f"### {title}", "", *(part for line in text for part in (line, "")), *body]
-    notes = _notes(records, other_losses)
+    notes = _notes(records)
     return lines + (["", *notes] if notes else [])
 
 
-def _notes(records: Sequence[Record], other_losses: dict[str, str]) -> list[str]:
+def _notes(records: Sequence[Record]) -> list[str]:
     """Versions, then what a reader of the table has to know: who is absent, wrong or different."""
-    names = dict.fromkeys(record.provider for record in records)
     versions = dict.fromkeys(r.package for r in records if not r.not_run and r.package)
     notes = [f"- versions: {', '.join(versions)}"] if versions else []
     notes += [f"- {line}" for line in table.left_out(records)]
-    notes += [f"- † {name}: {other_losses[name]}" for name in names if name in other_losses]
+    notes += [f"- {line}" for line in table.differences(records)]
     wrong = dict.fromkeys(record.provider for record in records if words.is_wrong(record))
     if wrong:
         bounds = {words.class_of(r): words.bound_of(r) for r in records if words.is_wrong(r)}

@@ -19,36 +19,34 @@ NETWORK_ONLY = "network-only"
 COMMAND = 'pytest benchmarks -k "nt_xent and cpu" --benchmark-only'
 
 
-def render(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+def render(machine: Machine) -> list[str]:
     """Tables, and a line for each question that they leave open."""
     lines = [
-        *(line for loss in SIZES for line in headline(machine, loss, other_losses)),
+        *(line for loss in SIZES for line in headline(machine, loss)),
         f"On {machine.title}, float32. Each number below is how many times as long as ours another",
         "takes for a loss and its gradients, median [95 % interval]; above 1, ours is faster. The",
         "error is the gradient's, relative to float64, the largest of the row. Check it:",
         f"`{COMMAND}` (or `distillation`).",
     ]
     for loss in SIZES:
-        rows = loss_table(machine, loss, other_losses)
+        rows = loss_table(machine, loss)
         lines += ["", *table.markdown(rows)] if rows else []
     shown = [r for loss in SIZES for race in _standard(machine, loss) for r in race.values()]
     notes = [line for line in table.left_out(shown) if words.NOT_INSTALLED not in line]
-    if any(record.provider in other_losses for record in shown):
+    if any(record.provider in words.differing() for record in shown):
         notes.append("†: another loss, which the notes below the grid name")
     lines += ["", f"{'; '.join(notes)}."] if notes else []
-    points = [*closest(machine, other_losses), *scaling(machine), *training(machine)]
+    points = [*closest(machine), *scaling(machine), *training(machine)]
     return [*lines, "", *points]
 
 
-def headline(machine: Machine, loss: str, other_losses: Sequence[str]) -> list[str]:
+def headline(machine: Machine, loss: str) -> list[str]:
     """One sentence: our time at one size, and who comes next with a right gradient."""
     wanted = HEADLINES[loss]
     for race in _standard(machine, loss):
         ours = _ours(race)
         others = [
-            record
-            for record in peers(race)
-            if record.ratio and not words.is_wrong(record) and record.provider not in other_losses
+            record for record in _same_work(race) if record.ratio and not words.is_wrong(record)
         ]
         if _size(ours.cell) != wanted or not others:
             continue
@@ -74,7 +72,7 @@ def _standard(machine: Machine, loss: str) -> list[Race]:
     ]
 
 
-def loss_table(machine: Machine, loss: str, other_losses: Sequence[str]) -> table.Rows:
+def loss_table(machine: Machine, loss: str) -> table.Rows:
     """A row per provider and a column per size; a heading first, nothing where nothing is known.
 
     The last column is the largest error of the row.
@@ -97,9 +95,9 @@ def loss_table(machine: Machine, loss: str, other_losses: Sequence[str]) -> tabl
     ]
     for peer in names:
         found = [races[size].get(peer) for size in sizes]
-        label = peer + (table.DAGGER if peer in other_losses else "")
         cells = (table.over_ours(record) for record in found)
-        rows.append([label, *cells, _largest_error([r for r in found if r is not None])])
+        worst = _largest_error([record for record in found if record is not None])
+        rows.append([peer + table.dagger(peer), *cells, worst])
     return rows
 
 
@@ -118,19 +116,24 @@ def _ours(race: Race) -> Record:
     return next(record for name, record in race.items() if name == record.ours)
 
 
+def _same_work(race: Race) -> list[Record]:
+    """The peers that do what the cell says."""
+    return [peer for peer in peers(race) if peer.provider not in words.differing()]
+
+
 def _time(record: Record) -> str:
     return f"{words.number(record.median_ms)} ms"
 
 
-def closest(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+def closest(machine: Machine) -> list[str]:
     """Where each peer comes closest to us or beats us, over all cells of a loss."""
     lines = []
     for loss in SIZES:
         worst: dict[str, Record] = {}
         cells: set[Cell] = set()
         for race in (race for grid in grids(machine.records) for race in grid.races):
-            for peer in peers(race):
-                if peer.cell.work != loss or peer.ratio is None or peer.provider in other_losses:
+            for peer in _same_work(race):
+                if peer.cell.work != loss or peer.ratio is None:
                     continue
                 cells.add(peer.cell)
                 least = worst.setdefault(peer.provider, peer).ratio
@@ -237,11 +240,11 @@ def _share(machine: Machine, race: Race) -> str:
     return ""
 
 
-def other_machine(machine: Machine, other_losses: Sequence[str]) -> list[str]:
+def other_machine(machine: Machine) -> list[str]:
     """The same tables, folded up behind a line that answers."""
     texts, body = [], []
     for loss in SIZES:
-        rows = loss_table(machine, loss, other_losses)
+        rows = loss_table(machine, loss)
         if rows:
             body += ["", *table.markdown(rows)]
         ranges = _ranges(_standard(machine, loss))

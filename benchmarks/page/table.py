@@ -10,8 +10,10 @@ from benchmarks.records.record import Record
 
 Rows = list[list[str]]
 
-# Behind the name of a provider whose value is not the cell's loss.
-DAGGER = " †"
+
+def dagger(provider: str) -> str:
+    """What stands behind the name of a provider that does something else than a cell says."""
+    return " †" if provider in words.differing() else ""
 
 
 def left_out(records: Sequence[Record]) -> list[str]:
@@ -65,10 +67,10 @@ def races(records: Sequence[Record]) -> Rows:
 
 def _line(record: Record, kind: str) -> list[str]:
     flops, moved = _rates(record)
-    name, own, different = record.provider, words.class_of(record), words.differing()
+    name, own = record.provider, words.class_of(record)
     over = "ours" if record.provider == record.ours and record.times_ms else ""
     return [
-        (name if own == kind else f"{name} ({own})") + (DAGGER if name in different else ""),
+        (name if own == kind else f"{name} ({own})") + dagger(name),
         words.number(record.median_ms),
         over or (words.ratio(record.ratio) if record.ratio else words.missing(record)),
         words.exponent(record.gradient_error) + (" WRONG" if words.is_wrong(record) else ""),
@@ -100,16 +102,11 @@ def _rates(record: Record) -> tuple[str, str]:
     return texts[0], texts[1]
 
 
-def grid(found: Grid, other_losses: Sequence[str]) -> Rows:
-    """Per cell our time and error, everybody's time over ours and error; a heading first.
-
-    Args:
-        found: The races.
-        other_losses: Providers that compute another loss at equal work.
-    """
+def grid(found: Grid) -> Rows:
+    """Per cell our time and error, everybody's time over ours and error; a heading first."""
     images = any(words.images_per_s(record) for record in found.records)
     heading = ["size", "ours, ms", "ours, images/s" if images else "ours, error"]
-    heading += [_column(found, name, other_losses) for name in found.others]
+    heading += [_column(found, name) for name in found.others]
     rows = [[*heading, "GFLOP/s", "GB/s", "rounds"]]
     several = len({getattr(record.cell, "temperature", 0) for record in found.records}) > 1
     for race in found.races:
@@ -137,12 +134,12 @@ def _without_blanks(rows: Rows) -> Rows:
     return [[text for i, text in enumerate(row) if i not in blank] for row in rows]
 
 
-def _column(found: Grid, name: str, other_losses: Sequence[str]) -> str:
+def _column(found: Grid, name: str) -> str:
     """A provider's name, its precision class where that is not the table's, and its dagger."""
     kinds = {words.class_of(record) for record in found.records if record.provider == name}
     other = sorted(kinds - {found.kind})
     text = f"{name} ({', '.join(other)})" if other else name
-    return text + (DAGGER if name in other_losses else "")
+    return text + dagger(name)
 
 
 def over_ours(record: Record | None) -> str:

@@ -57,8 +57,8 @@ def machine(records: list[Record], name: str = "a-machine") -> Machine:
     return Machine(name, tuple(records))
 
 
-def page(folder: Path, *sets: list[Record], others: dict[str, str] | None = None) -> str:
+def page(folder: Path, *sets: list[Record]) -> str:
     """The page of a folder of results with a machine per set of records."""
     for number, records in enumerate(sets):
         append(folder / "cpu" / f"machine-{number}", records)
-    return render(folder, others or {}).replace("\N{NBSP}", " ")
+    return render(folder).replace("\N{NBSP}", " ")

@@ -9,6 +9,7 @@ from benchmarks.gpu.stages import FILE, Outcome, lines
 from benchmarks.grid import cuda as plan
 from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.losses import nt_xent
+from benchmarks.page import words
 from benchmarks.records.record import append
 from tests.benchmarks.invented import ENVIRONMENT, record
 from tests.benchmarks.page.measured import GONE, OURS, page, point, race, standard
@@ -27,10 +28,11 @@ def test_a_grid_says_where_it_was_measured_with_what_and_who_is_missing(tmp_path
 
 
 def test_a_wrong_gradient_is_marked_with_its_bound_and_another_loss_explained(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(words, "differing", lambda: {"peer": "keeps the diagonal"})
     wrong = record("eager", nt_xent(256, 128), ratio=3.0, gradient_error=0.3)
-    found = page(tmp_path, [*standard(), wrong], others={"peer": "keeps the diagonal"})
+    found = page(tmp_path, [*standard(), wrong])
     assert "3.00 [3.00, 3.00] · **✗ 3e-1**" in found
     assert "- ✗ eager: a gradient further off than 1e-3 for float32" in found
     assert "| peer † |" in found and "- † peer: keeps the diagonal" in found

@@ -1,8 +1,10 @@
 """Tables of a race: a line per provider for the terminal, a row per cell for the page."""
 
+import pytest
+
 from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.losses import nt_xent
-from benchmarks.page import table
+from benchmarks.page import table, words
 from benchmarks.page.machines import grids
 from tests.benchmarks.invented import ENVIRONMENT, record
 from tests.benchmarks.page.measured import GONE, OURS, race, standard
@@ -61,9 +63,10 @@ def test_nothing_raced_is_no_table() -> None:
     assert table.aligned([]) == [] and table.markdown([]) == []
 
 
-def test_a_grid_has_an_error_beside_every_ratio() -> None:
+def test_a_grid_has_an_error_beside_every_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "differing", lambda: {"peer": "keeps the diagonal"})
     grid = grids(race(nt_xent(256, 128), eager=3.0, peer=GONE))[0]
-    heading, row = table.grid(grid, ["peer"])
+    heading, row = table.grid(grid)
     assert heading[:5] == ["size", "ours, ms", "ours, error", "eager", "peer †"]
     assert row[:5] == ["N=256 D=128", "2.00", "7e-8", "3.00 [3.00, 3.00] · 4e-7", "not installed"]
 
@@ -75,12 +78,12 @@ def test_a_grid_shows_what_was_achieved_of_the_ceilings() -> None:
         (with_ceilings, "403 (403 %)"),
         ([record("fused", cell, ratio=1.0)], "403"),
     ):
-        heading, row = table.grid(grids(records)[0], [])
+        heading, row = table.grid(grids(records)[0])
         assert row[heading.index("GFLOP/s")] == flops
 
 
 def test_a_grid_of_images_has_rates_and_no_blank_columns() -> None:
-    heading, row = table.grid(grids(race(ImageCell("augment", 64, 32, 48), peer=2.0))[0], [])
+    heading, row = table.grid(grids(race(ImageCell("augment", 64, 32, 48), peer=2.0))[0])
     assert heading == ["size", "ours, ms", "ours, images/s", "peer", "rounds"]
     assert row == ["B=64 48 to 32 px", "2.00", "32000", "2.00 [2.00, 2.00] · 16000/s", "7/0"]
 
@@ -98,7 +101,7 @@ def test_a_column_holds_one_precision_class_and_names_another() -> None:
         record("eager", cells[1], ratio=4.0, precision="bfloat16"),
         record("fused-float32", cells[1], ratio=2.0, precision="float32", **OURS),
     ]
-    found = [(grid.kind, table.grid(grid, [])[0][3:5]) for grid in grids(records)]
+    found = [(grid.kind, table.grid(grid)[0][3:5]) for grid in grids(records)]
     assert [kind for kind, _ in found] == ["float32", "bfloat16"]
     assert found[1][1] == ["eager", "fused-float32 (float32)"]
 
@@ -130,7 +133,7 @@ def test_allocators_and_suites_have_a_table_each() -> None:
 
 def test_suites_of_one_name_share_a_table_by_size() -> None:
     records = [*race(nt_xent(512, 128), eager=3.0, peer=7.0), *race(nt_xent(256, 64), eager=2.0)]
-    heading, small, large = table.grid(grids(records)[0], [])
+    heading, small, large = table.grid(grids(records)[0])
     assert heading[3:5] == ["eager", "peer"]
     assert small[:5] == ["N=256 D=64", "2.00", "7e-8", "2.00 [2.00, 2.00] · 4e-7", ""]
     assert large[4] == "7.00 [7.00, 7.00] · 4e-7"
