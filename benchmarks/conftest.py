@@ -116,7 +116,6 @@ def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Run
     """Races a cell; pytest-benchmark times our turn of each round."""
 
     def run(suite: Suite, cell: Cell) -> None:
-        from benchmarks.measuring.ceilings import with_ceilings
         from benchmarks.measuring.race import Race
 
         race = Race(suite, cell)
@@ -135,7 +134,7 @@ def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Run
         benchmark.pedantic(
             race.ours, setup=before, teardown=race.after, rounds=race.rounds, iterations=1
         )
-        records = [with_ceilings(record) for record in race.records()]
+        records = race.records()
         for record in records:
             benchmark.extra_info[record.provider] = {
                 "median_ms": record.median_ms,

@@ -49,11 +49,10 @@ def suites(name: str, loss: str | None, wanted: str) -> list[Suite]:
 
 def measure(suite: Suite) -> Iterator[list[Record]]:
     """Records of what a suite is for, as they come."""
-    from benchmarks.measuring.ceilings import with_ceilings
     from benchmarks.measuring.scaling import measure_curves
 
     if suite.name == SCALING[0].name:
-        yield from ([with_ceilings(record)] for record in measure_curves(suite))
+        yield from ([record] for record in measure_curves(suite))
         return
     for cell in suite.cells:
         yield measure_cell(suite, cell)
@@ -61,14 +60,13 @@ def measure(suite: Suite) -> Iterator[list[Record]]:
 
 def measure_cell(suite: Suite, cell: Cell) -> list[Record]:
     """Records of one cell."""
-    from benchmarks.measuring.ceilings import with_ceilings
     from benchmarks.measuring.memory import measure_peaks
     from benchmarks.measuring.race import Race, measure_errors
 
     special = {ACCURACY.name: measure_errors, MEMORY.name: measure_peaks}
     if isinstance(cell, LossCell) and suite.name in special:
         return special[suite.name](suite, cell)
-    return [with_ceilings(record) for record in Race(suite, cell).run()]
+    return Race(suite, cell).run()
 
 
 def main() -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from benchmarks.gpu.stages import OUT_OF_TIME, say
 from benchmarks.grid import GPU_SUITES, Cell, Suite, cuda
-from benchmarks.measuring.ceilings import with_ceilings
 from benchmarks.measuring.cuda import copy_gb_s, release
 from benchmarks.measuring.race import Race, record
 from benchmarks.records.record import Record, append
@@ -38,7 +37,7 @@ def run(suites: Sequence[Suite], out: Path, end: float) -> tuple[int, int]:
             append(out, [record(suite, cell, suite.providers[0], not_run=NO_TIME)])
             continue
         release()
-        records = [with_ceilings(found) for found in Race(suite, cell).run()]
+        records = Race(suite, cell).run()
         append(out, records)
         failed += records[0].not_run is not None
         say("; ".join([f"{suite.name} {cell}", *map(summary, records)]))

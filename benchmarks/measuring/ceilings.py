@@ -11,13 +11,11 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from benchmarks.records.record import Record
 
 # Milliseconds of each of some calls.
 Timer = Callable[[Callable[[], object], int], list[float]]
@@ -150,12 +148,11 @@ def ceilings(device: str, threads: int) -> dict[str, float]:
     return {key: float(f"{value:.4g}") for key, value in found.items()}
 
 
-def with_ceilings(record: Record) -> Record:
-    """The record, with what this process finds that the machine reaches, and its clock if told."""
-    device, threads = record.cell.device, record.cell.threads
-    found = {"ceilings": ceilings(device, threads), "clock_mhz": clock_mhz(device)}
-    known = {key: value for key, value in found.items() if value is not None}
-    return replace(record, environment={**record.environment, **known})
+def reached(device: str, threads: int) -> dict[str, Any]:
+    """What a record's environment says of the machine's speed: ceilings, and its clock if told."""
+    clock = clock_mhz(device)
+    found: dict[str, Any] = {"ceilings": ceilings(device, threads)}
+    return found if clock is None else {**found, "clock_mhz": clock}
 
 
 def _copy_gb_s(device: str, timer: Timer) -> float:

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.grid.cells import Cell, LossCell
 from benchmarks.grid.suites import Suite
+from benchmarks.measuring.ceilings import reached
 from benchmarks.measuring.devices import DEVICES, Sampler
 from benchmarks.measuring.entering import entrance, why_it_failed
 from benchmarks.measuring.machine import Clock, foreign_share, wait_until_idle
@@ -145,7 +146,7 @@ def record(suite: Suite, cell: Cell, name: str, **measured: Any) -> Record:
         package=f"{provider.package} {provider.version() or '?'}",
         precision=provider.precision(cell),
         allocator=device.allocator(),
-        environment=device.environment(),
+        environment={**device.environment(), **reached(cell.device, cell.threads)},
         finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **measured,
     )

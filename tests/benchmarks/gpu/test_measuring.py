@@ -51,6 +51,7 @@ def fake_clock(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(cuda, "launch_ms", lambda _: 0.0)
     monkeypatch.setattr(cuda, "kernels_of", lambda _: 2)
     monkeypatch.setattr(cuda, "environment", lambda: FACTS)
+    monkeypatch.setattr("benchmarks.measuring.race.reached", lambda *_: {})
     monkeypatch.setitem(DEVICES, "cpu", cuda)
     monkeypatch.setattr("benchmarks.measuring.race.foreign_share", lambda *_: 0.0)
     ours = replace(PROVIDERS["fused"], builders=PROVIDERS["chunked"].builders)

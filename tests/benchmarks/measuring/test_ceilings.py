@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.grid import Suite
 from benchmarks.grid.losses import nt_xent
 from benchmarks.measuring import ceilings as measuring
+from benchmarks.measuring import race
 from benchmarks.measuring.ceilings import (
     CALLS,
     LONGEST_MS,
@@ -19,7 +21,7 @@ from benchmarks.measuring.ceilings import (
     exponentials,
     matrix_product,
 )
-from tests.benchmarks.invented import record
+from benchmarks.measuring.devices import DEVICES
 
 Call = Callable[[], object]
 
@@ -126,15 +128,13 @@ def test_a_record_is_given_the_ceilings_of_its_device_and_threads(
     monkeypatch.setattr(measuring, "ceilings", lambda device, threads: {device: float(threads)})
     clocks = iter((2400.0, None))
     monkeypatch.setattr(measuring, "clock_mhz", lambda _: next(clocks))
-    bare = record("eager", replace(nt_xent(256, 128), threads=7, device="cuda"))
-    found = measuring.with_ceilings(bare)
-    assert found.environment == {
-        **bare.environment,
-        "ceilings": {"cuda": 7.0},
-        "clock_mhz": 2400.0,
-    }
-    assert replace(found, environment=bare.environment) == bare
-    assert "clock_mhz" not in measuring.with_ceilings(bare).environment
+    monkeypatch.setattr(DEVICES["cuda"], "environment", lambda: {"gpu": "A GPU"})
+    monkeypatch.setattr(DEVICES["cuda"], "allocator", lambda: "default")
+    cell = replace(nt_xent(256, 128), threads=7, device="cuda")
+    suite = Suite("tiny", (cell,), ("fused",))
+    known, unknown = (race.record(suite, cell, "fused").environment for _ in range(2))
+    assert known == {"gpu": "A GPU", "ceilings": {"cuda": 7.0}, "clock_mhz": 2400.0}
+    assert unknown == {"gpu": "A GPU", "ceilings": {"cuda": 7.0}}
 
 
 def test_the_clock_is_the_median_over_cores(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_record_says_what_was_measured_where() -> None:
             "cores",
             "kernels",
             "variables",
+            "ceilings",
         } <= {*found.environment}
         assert found.package.split()[1][0].isdigit()
 
