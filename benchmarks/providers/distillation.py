@@ -1,11 +1,16 @@
 """Peers of distillation, each called as its authors mean it."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.grid.cells import LossCell
 from benchmarks.providers.losses import ALPHA
 from benchmarks.providers.provider import LossFunction, Provider
+
+Divergence = Callable[[Tensor, Tensor], Tensor]
+Rows = Callable[..., Tensor]
 
 
 def _torchdistill(cell: LossCell) -> LossFunction:
@@ -21,33 +26,37 @@ def _torchdistill(cell: LossCell) -> LossFunction:
     return loss
 
 
-def _liger(cell: LossCell) -> LossFunction:
-    from liger_kernel.transformers.kl_div import LigerKLDIVLoss
+def _with_labels(cell: LossCell, divergence: Divergence, teacher_of: Rows) -> LossFunction:
+    """What adds the temperature and the labels' part, in plain PyTorch, to a bare divergence.
 
-    t, divergence = cell.temperature, LigerKLDIVLoss(reduction="batchmean")
+    Args:
+        cell: Gives the temperature.
+        divergence: Of the student's log-probabilities from the teacher's rows.
+        teacher_of: From the teacher's logits over T to what the divergence wants of them.
+    """
+    t = cell.temperature
 
     def loss(student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
         log_q = functional.log_softmax(student.float() / t, dim=1)
-        p = functional.softmax(teacher.float() / t, dim=1)
-        hard = functional.cross_entropy(student.float(), target)
-        return ALPHA * t * t * divergence(log_q, p) + (1 - ALPHA) * hard
+        soft = divergence(log_q, teacher_of(teacher.float() / t, dim=1))
+        return ALPHA * t * t * soft + (1 - ALPHA) * functional.cross_entropy(
+            student.float(), target
+        )
 
     return loss
+
+
+def _liger(cell: LossCell) -> LossFunction:
+    from liger_kernel.transformers.kl_div import LigerKLDIVLoss
+
+    return _with_labels(cell, LigerKLDIVLoss(reduction="batchmean"), functional.softmax)
 
 
 def _liger_jsd(cell: LossCell) -> LossFunction:
     from liger_kernel.transformers.jsd import LigerJSD
 
     # The end at which the divergence is the teacher's from the student: KL, summed over rows / B.
-    t, divergence = cell.temperature, LigerJSD(beta=0.0)
-
-    def loss(student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
-        log_q = functional.log_softmax(student.float() / t, dim=1)
-        log_p = functional.log_softmax(teacher.float() / t, dim=1)
-        hard = functional.cross_entropy(student.float(), target)
-        return ALPHA * t * t * divergence(log_q, log_p) + (1 - ALPHA) * hard
-
-    return loss
+    return _with_labels(cell, LigerJSD(beta=0.0), functional.log_softmax)
 
 
 PROVIDERS = (
