@@ -3,16 +3,13 @@
 python -m benchmarks.measuring.memory PROVIDER CELL      (what measure_peaks starts; CELL is JSON)
 """
 
-import json
-import subprocess
-import sys
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
 from benchmarks.grid.cells import LossCell
 from benchmarks.grid.suites import Suite
+from benchmarks.measuring import child
 from benchmarks.measuring.race import record
 from benchmarks.measuring.resident import rise_mb
 from benchmarks.measuring.truth import Inputs, make_inputs, step
@@ -20,7 +17,6 @@ from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.providers.provider import LossFunction, Provider
 from benchmarks.records.record import Record
 
-ROOT = Path(__file__).resolve().parents[2]
 WARM_ROWS = 64
 
 
@@ -31,15 +27,13 @@ def measure_peaks(suite: Suite, cell: LossCell) -> list[Record]:
         if reason := PROVIDERS[name].why_not(cell):
             records.append(record(suite, cell, name, not_run=reason))
             continue
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.measuring.memory",
-            name,
-            json.dumps(asdict(cell)),
-        ]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        records.append(record(suite, cell, name, peak_mb=float(done.stdout)))
+        done = child.run("benchmarks.measuring.memory", name, cell)
+        if done.returncode:
+            reason = child.failure(done.returncode, done.stderr)
+            records.append(record(suite, cell, name, not_run=reason))
+            continue
+        peak = float(done.stdout.splitlines()[-1])  # a peer may print before
+        records.append(record(suite, cell, name, peak_mb=peak))
     return records
 
 
@@ -64,4 +58,4 @@ def peak_mb(name: str, cell: LossCell) -> float:
 
 
 if __name__ == "__main__":
-    print(peak_mb(sys.argv[1], LossCell(**json.loads(sys.argv[2]))))
+    print(peak_mb(*child.asked()))

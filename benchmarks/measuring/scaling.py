@@ -13,18 +13,16 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import torch
 
 from benchmarks.grid.cells import LossCell
 from benchmarks.grid.scaling import GROWTH
 from benchmarks.grid.suites import Suite
-from benchmarks.measuring import cuda, resident
+from benchmarks.measuring import child, cuda, resident
 from benchmarks.measuring.devices import DEVICES
 from benchmarks.measuring.memory import warm
 from benchmarks.measuring.race import record
@@ -32,8 +30,7 @@ from benchmarks.measuring.truth import make_inputs, step
 from benchmarks.providers.everyone import PROVIDERS
 from benchmarks.records.record import Record
 
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 # Importing and compiling, and as many steps of the longest that are tried.
 STARTING_S, LONGEST_STEPS = 180.0, 8
 # A median over as many calls as fit.
@@ -103,16 +100,9 @@ def measure_curves(
 
 def in_a_process(name: str, cell: LossCell, patience_s: float) -> Found:
     """The point that a fresh process finds."""
-    command = [sys.executable, "-m", "benchmarks.measuring.scaling", name]
     limit_s = STARTING_S + LONGEST_STEPS * patience_s
     try:
-        done = subprocess.run(
-            [*command, json.dumps(asdict(cell))],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-        )
+        done = child.run("benchmarks.measuring.scaling", name, cell, limit_s)
     except subprocess.TimeoutExpired:
         return Found(not_run=f"refused: no answer within {limit_s:.0f} s")
     return understood(done.returncode, done.stdout, done.stderr)
@@ -127,8 +117,7 @@ def understood(code: int, out: str, err: str) -> Found:
         return Found(not_run="refused: out of memory (killed by the system)")
     if says_no_memory(err):
         return Found(not_run="refused: out of memory")
-    last = (err.strip().splitlines() or [f"exit code {code}"])[-1]
-    return Found(not_run=f"failed: {last}")
+    return Found(not_run=child.failure(code, err))
 
 
 def says_no_memory(text: str) -> bool:
@@ -197,7 +186,7 @@ def _on_cuda(name: str, cell: LossCell) -> Found:
 
 
 def main() -> int:
-    point = measured(sys.argv[1], LossCell(**json.loads(sys.argv[2])))
+    point = measured(*child.asked())
     print(json.dumps(asdict(point)), flush=True)
     # What is left to tear down may fail where memory has run out, and has nothing to say.
     os._exit(0)

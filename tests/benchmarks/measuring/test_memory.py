@@ -3,14 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from benchmarks.grid import Suite
+from benchmarks.grid import LossCell, Suite
 from benchmarks.grid.losses import MEMORY, nt_xent
-from benchmarks.measuring import memory, resident
+from benchmarks.measuring import child, resident
 from benchmarks.measuring.memory import measure_peaks, peak_mb
 
 
@@ -37,20 +35,23 @@ def test_each_provider_has_a_process_whose_peak_is_recorded(
 ) -> None:
     started: list[str] = []
 
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        started.append(command[3])
-        return subprocess.CompletedProcess(command, 0, stdout=f"{len(started)}.5\n")
+    def run(_: str, provider: str, cell: LossCell) -> subprocess.CompletedProcess[str]:
+        started.append(provider)
+        if provider == "chunked":
+            return subprocess.CompletedProcess([], 1, stdout="", stderr="Traceback\nno luck\n")
+        return subprocess.CompletedProcess([], 0, stdout=f"welcome\n{len(started)}.5\n")
 
-    monkeypatch.setattr(memory, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
-    suite = Suite("memory", MEMORY.cells, ("fused", "eager", "compile"))
+    monkeypatch.setattr(child, "run", run)
+    monkeypatch.setattr("benchmarks.measuring.race.reached", lambda *_: {})
+    suite = Suite("memory", MEMORY.cells, ("fused", "chunked", "eager", "compile"))
     records = measure_peaks(suite, nt_xent(65536, 128))
-    assert started == ["fused"]
-    assert [(r.provider, r.peak_mb) for r in records] == [
-        ("fused", 1.5),
-        ("eager", None),
-        ("compile", None),
+    assert started == ["fused", "chunked"]
+    assert [(r.provider, r.peak_mb, r.not_run) for r in records] == [
+        ("fused", 1.5, None),
+        ("chunked", None, "failed: no luck"),
+        ("eager", None, "runs up to 16384 rows"),
+        ("compile", None, "runs up to 16384 rows"),
     ]
-    assert records[1].not_run == "runs up to 16384 rows"
 
 
 def test_what_is_available_is_no_more_than_the_machine_has() -> None:
@@ -73,5 +74,5 @@ except MemoryError:
 def test_a_limit_refuses_what_is_more_and_nothing_less() -> None:
     """In a process of its own: one that has lived holds free memory, which needs no more."""
     command = [sys.executable, "-c", LIMITED]
-    done = subprocess.run(command, cwd=memory.ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=child.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "refused\n"
