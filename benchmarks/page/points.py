@@ -26,7 +26,7 @@ class Curve:
         time_exponent: p of time = c N^p; None where too few points count.
         memory_exponent: The same of memory.
         refused: The rows at which it ended; None where it did not.
-        reason: Why it ended there.
+        lacking: What it had too little of there: "memory" or "time"; "" where it was neither.
     """
 
     provider: str
@@ -36,7 +36,7 @@ class Curve:
     time_exponent: Exponent | None
     memory_exponent: Exponent | None
     refused: int | None
-    reason: str
+    lacking: str
 
 
 def curves(records: Sequence[Record], loss: str) -> list[Curve]:
@@ -58,8 +58,15 @@ def _curve(provider: str, records: Sequence[Record]) -> Curve:
         time_exponent(records),
         memory_exponent(records),
         end.cell.rows if end and isinstance(end.cell, LossCell) else None,
-        (end.not_run or "") if end else "",
+        _lacking((end.not_run or "") if end else ""),
     )
+
+
+def _lacking(reason: str) -> str:
+    """Of what there was too little, from a record's words (measuring/scaling.py)."""
+    if not reason.startswith("refused: "):
+        return ""
+    return "memory" if "out of memory" in reason else "time"
 
 
 def speedups(records: Sequence[Record]) -> dict[str, dict[int, Ratio]]:

@@ -166,7 +166,7 @@ def _closest(record: Record) -> str:
 
 
 def scaling(machine: Machine) -> list[str]:
-    """A line per loss: exponents, and the largest size that each could run."""
+    """A line per loss: exponents, the largest size that each ran, and what twice it lacked."""
     lines = []
     for loss in SIZES:
         found = [curve for curve in curves(machine.records, loss) if curve.times]
@@ -174,8 +174,8 @@ def scaling(machine: Machine) -> list[str]:
             letter = "N" if loss == "nt_xent" else "B"
             texts = "; ".join(_curve(curve) for curve in found)
             lines.append(
-                f"- **{words.name_of(loss)}, as {letter} doubles**, exponents of time and memory"
-                f" and the largest {letter}: {texts}."
+                f"- **{words.name_of(loss)}, as {letter} doubles**, exponents of time and memory,"
+                f" the largest {letter}, and what there was too little of for twice that: {texts}."
             )
     return lines
 
@@ -185,7 +185,9 @@ def _curve(curve: Curve) -> str:
         f"{power.value:.2f}" if power else "?"
         for power in (curve.time_exponent, curve.memory_exponent)
     ]
-    return f"{curve.provider} {', '.join(powers)}, {max(rows for rows, _ in curve.times)}"
+    largest = max(rows for rows, _ in curve.times)
+    lacking = f" ({curve.lacking})" if curve.lacking else ""
+    return f"{curve.provider} {', '.join(powers)}, {largest}{lacking}"
 
 
 def training(machine: Machine) -> list[str]:

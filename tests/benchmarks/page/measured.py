@@ -37,7 +37,7 @@ def point(
     about = OURS if provider == "fused" else {}
     fields: dict[str, Any] = {"suite": "scaling", **about, **changes}
     if time_ms is None:
-        return record(provider, cell, not_run="refused: out of memory", **fields)
+        return record(provider, cell, **{"not_run": "refused: out of memory", **fields})
     return record(provider, cell, times_ms=(time_ms,) * 3, peak_mb=peak_mb, **fields)
 
 

@@ -49,7 +49,7 @@ def test_a_curve_knows_where_it_was_refused() -> None:
     records = [point("eager", 1024, 50.0, 90.0), point("eager", 2048, None)]
     (found,) = points.curves(records, "nt_xent")
     assert (found.times, found.peaks) == (((1024, 50.0),), ((1024, 90.0),))
-    assert (found.refused, found.reason) == (2048, "refused: out of memory")
+    assert (found.refused, found.lacking) == (2048, "memory")
 
 
 def test_errors_are_of_one_size_with_their_dependence_on_temperature() -> None:

@@ -81,8 +81,10 @@ def test_scaling_says_exponents_and_the_largest_size() -> None:
         point("fused", 2**k, 10.0 * 4 ** (k - 10), 30.0 * 2 ** (k - 10)) for k in range(10, 15)
     ]
     points += [point("eager", 1024, 50.0, 90.0), point("eager", 2048, None)]
+    slow = "refused: a step would take ~70 s"
+    points += [point("compile", 1024, 9.0, 90.0), point("compile", 2048, None, not_run=slow)]
     (line,) = [line for line in text([*standard(), *points]).splitlines() if "as N doubles" in line]
-    assert "fused 2.00, 1.00, 16384; eager ?, ?, 1024." in line
+    assert "fused 2.00, 1.00, 16384; eager ?, ?, 1024 (memory); compile ?, ?, 1024 (time)." in line
 
 
 @pytest.mark.parametrize(
