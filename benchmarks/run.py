@@ -19,13 +19,14 @@ from benchmarks.grid import CPU_SUITES, Cell, LossCell, Suite
 from benchmarks.grid.losses import ACCURACY, MEMORY, TUNED_CELLS
 from benchmarks.grid.scaling import SCALING
 from benchmarks.grid.suites import on_cuda
-from benchmarks.measuring.machine import TUNED_ALLOCATOR, allocator
+from benchmarks.measuring.machine import TUNED_ALLOCATOR, allocator, start_unbound
 from benchmarks.page import table
 from benchmarks.page.curves import curves
 from benchmarks.records.record import Record, append
 
 LOSSES = ("nt_xent", "distillation")
 SHOWN = {"accuracy": table.accuracies, "memory": table.peaks, "scaling": curves}
+STARTS_OTHERS = {MEMORY.name, SCALING[0].name}
 KNOWN = (*CPU_SUITES, ACCURACY, MEMORY, *SCALING)
 
 
@@ -81,6 +82,8 @@ def main() -> int:
     if chosen.device != "cpu" and chosen.suite != "scaling":
         parser.error("--device: races on a GPU are those of `make gpu` and of pytest")
     with_environment(chosen.allocator)
+    if chosen.suite in STARTS_OTHERS:
+        start_unbound()
 
     for planned in suites(chosen.suite, chosen.loss, chosen.allocator):
         suite = planned if chosen.device == "cpu" else on_cuda(planned)

@@ -21,7 +21,7 @@ from benchmarks.comparing.shown import Comparison, document, judge, lines
 from benchmarks.grid import LossCell
 from benchmarks.grid.losses import QUICK, nt_xent
 from benchmarks.grid.suites import loss_cells
-from benchmarks.measuring.machine import environment
+from benchmarks.measuring.machine import environment, start_unbound
 from benchmarks.records.record import COMPARISONS
 from simclr_bench.cli.main import print_error
 from simclr_bench.cli.output import print_json
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--record", type=Path, metavar="DIR")
     chosen = parser.parse_args(arguments)
+    start_unbound()
     try:
         if chosen.rounds < FEWEST_ROUNDS:
             raise UsageError(f"--rounds: needs {FEWEST_ROUNDS} or more, got {chosen.rounds}")

@@ -19,7 +19,7 @@ from benchmarks.comparing.builds import Build, working_tree
 from benchmarks.comparing.decide import NOT_FLAGGED
 from benchmarks.comparing.process import ROOT
 from benchmarks.comparing.shown import document, lines
-from benchmarks.measuring.machine import environment
+from benchmarks.measuring.machine import environment, start_unbound
 from simclr_bench.cli.main import print_error
 from simclr_bench.errors import SimclrBenchError
 
@@ -67,6 +67,7 @@ def main() -> int:
     parser.add_argument("--same", type=int, default=20)
     parser.add_argument("--record", type=Path, metavar="DIR")
     chosen = parser.parse_args()
+    start_unbound()
     flagged: dict[float, list[bool]] = {HANDICAP: [], 0.0: []}
     try:
         new = working_tree(ROOT)

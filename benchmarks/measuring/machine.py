@@ -1,6 +1,7 @@
 """The machine: is anybody else using it, and what is it. Linux; elsewhere nothing looks foreign."""
 
 import functools
+import importlib
 import os
 import time
 from dataclasses import dataclass
@@ -56,6 +57,18 @@ def wait_until_idle(limit_s: float, window_s: float = 0.2) -> float:
         if foreign_share(before, Clock.now()) <= FOREIGN_LIMIT:
             break
     return waited
+
+
+def start_unbound() -> None:
+    """For a process that starts others: leaves all cores to them. Before torch is loaded.
+
+    OpenMP binds the main thread to one core as soon as it is loaded, and a process inherits the
+    cores of the thread that starts it, however many threads it will have.
+    """
+    bound = os.environ.pop("OMP_PROC_BIND", None)
+    if bound is not None:
+        importlib.import_module("torch")
+        os.environ["OMP_PROC_BIND"] = bound
 
 
 def allocator() -> str:
