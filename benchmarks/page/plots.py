@@ -136,7 +136,10 @@ def _by_doublings(axes: Any, rows: Sequence[int]) -> None:
 
 
 def _short(rows: int) -> str:
-    return f"{rows // 1024}k" if rows >= 1024 and rows % 1024 == 0 else str(rows)
+    for unit, letter in ((1 << 20, "M"), (1 << 10, "k")):
+        if rows >= unit and rows % unit == 0:
+            return f"{rows // unit}{letter}"
+    return str(rows)
 
 
 def _plain(axis: Any) -> None:

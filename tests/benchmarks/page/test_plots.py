@@ -92,3 +92,11 @@ def test_a_plot_that_no_record_asks_for_any_more_is_removed(
     written = {path.name for path in stale.parent.iterdir()}
     assert written == {"a-machine-speedup.svg", "a-machine-error.svg"}
     assert "a-machine-speedup.svg" in (tmp_path / "BENCHMARKS.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [(256, "256"), (1024, "1k"), (1536, "1536"), (1 << 19, "512k"), (3 << 20, "3M")],
+)
+def test_sizes_at_an_axis_are_short_and_exact(rows: int, text: str) -> None:
+    assert plots._short(rows) == text
