@@ -31,10 +31,11 @@ METHOD = f"""\
 ## How it is measured
 
 One time is the loss and its gradients from raw inputs: to both views for NT-Xent, to the student
-for distillation (T = 4, alpha = 0.7). Every provider runs once a round, in rotating order, in one
-process; a ratio is a provider's time over ours in the same round, given as the median over rounds
-with its 95 % interval (order statistics). A turn begins with a call that does not count, unless one
-takes a second: it pays for the memory that the provider before has given back. Rounds in which
+for distillation (T = 4, alpha = 0.7). Every provider has a turn a round, in rotating order, in one
+process; its time in the round is the median of the calls of its turn. A ratio is a provider's time
+over ours in the same round, given as the median over rounds with its 95 % interval (order
+statistics). A turn begins with a call that does not count, unless one takes a second: it pays for
+the memory that the provider before has given back. Rounds in which
 others used more than 6 % of the machine are discarded as long as 7 are left; "rounds" counts kept
 and discarded ones, and "disturbed" those that had to be kept.
 
@@ -42,8 +43,10 @@ Errors are relative, by norms, against float64. A gradient is marked ✗ if its 
 {exponent(BOUNDS["float32"])} in float32, or {exponent(BOUNDS["bfloat16"])} in bfloat16, float16 and
 float32 that is multiplied with fewer digits. A column holds one precision class; one that is not
 the table's is named in its heading; a blank is a size that a provider is not asked for. GFLOP/s and
-GB/s are the least work that the mathematics asks for, whatever is computed again, over our time,
-with their share of what a matrix product and a copy reached in the same process."""
+GB/s are what the formula asks for over our time, whatever is computed again or spared: three
+products of all rows with all, each logit read and each gradient written once. Their share is of
+what torch's matrix product and a copy reached in the same process; symmetry, other instructions and
+caches can take it above 100 %."""
 
 
 def render(results: Path) -> str:

@@ -23,10 +23,14 @@ def render(machine: Machine) -> list[str]:
     """Tables, and a line for each question that they leave open."""
     lines = [
         *(line for loss in SIZES for line in headline(machine, loss)),
-        f"On {machine.title}, float32. Each number below is how many times as long as ours another",
-        "takes for a loss and its gradients, median [95 % interval]; above 1, ours is faster. The",
-        "error is the gradient's, relative to float64, the largest of the row. Check it:",
-        f"`{COMMAND}` (or `distillation`).",
+        f"On {machine.title}, float32, N = 2 x batch rows, tau = 0.1",
+        "(distillation: T = 4). Each number below is how many times as long as ours another takes",
+        "for a loss and its gradients, median [95 % interval]; above 1, ours is faster. The error",
+        "is the gradient's, relative to float64, the largest of the row. `eager` is the plain",
+        "formula in PyTorch, `compile` that under torch.compile. Memory is had as glibc has it by",
+        "default, which costs those who make N x N buffers page faults: `tuned`, in the grids,",
+        f"spares them that. Check it (peers are in `[bench]`): `{COMMAND}`",
+        "(or `distillation`).",
     ]
     for loss in SIZES:
         rows = loss_table(machine, loss)
@@ -34,9 +38,9 @@ def render(machine: Machine) -> list[str]:
     shown = [r for loss in SIZES for race in _standard(machine, loss) for r in race.values()]
     notes = [line for line in table.left_out(shown) if words.NOT_INSTALLED not in line]
     if any(record.provider in words.differing() for record in shown):
-        notes.append("†: another loss, which the notes below the grid name")
+        notes.append("†: another loss, or other work: the notes below its grid say which")
     lines += ["", f"{'; '.join(notes)}."] if notes else []
-    points = [*closest(machine), *scaling(machine), *training(machine)]
+    points = [*closest(machine), *scaling(machine), *training(machine), *images(machine)]
     return [*lines, "", *points]
 
 
@@ -54,8 +58,8 @@ def headline(machine: Machine, loss: str) -> list[str]:
         assert next_one.ratio is not None
         place = f"{words.name_of(loss)}, {words.size_of(ours.cell)}"
         return [
-            f"**{place}: {_time(ours)}; the fastest other, {next_one.provider}, takes"
-            f" {words.ratio(next_one.ratio)} times as long.**",
+            f"**{place}: {_time(ours)}; the fastest other of the same loss, {next_one.provider},"
+            f" takes {words.ratio(next_one.ratio)} times as long.**",
             "",
         ]
     return []
@@ -175,7 +179,7 @@ def scaling(machine: Machine) -> list[str]:
             texts = "; ".join(_curve(curve) for curve in found)
             lines.append(
                 f"- **{words.name_of(loss)}, as {letter} doubles**, exponents of time and memory,"
-                f" the largest {letter}, and what there was too little of for twice that: {texts}."
+                f" the largest {letter} that ran, and what was too short for the next: {texts}."
             )
     return lines
 
@@ -199,6 +203,29 @@ def training(machine: Machine) -> list[str]:
     ]
     texts = [_step(machine, race) for race in races] or ["not measured"]
     return [f"- **A training step** with ours, and with another loss: {'; '.join(texts)}."]
+
+
+def images(machine: Machine) -> list[str]:
+    """A line for each other work with images: who is slower than ours, and who is faster."""
+    lines = []
+    for work in ("augment", "extract"):
+        races = [
+            race
+            for race in by_cell(machine.records)
+            if (first := next(iter(race.values()))).cell.work == work and first.suite == "standard"
+        ]
+        texts = [_beside_ours(race) for race in races if _ours(race).times_ms]
+        if texts:
+            lines.append(f"- **{words.name_of(work)}**, times ours: {'; '.join(texts)}.")
+    return lines
+
+
+def _beside_ours(race: Race) -> str:
+    ours = _ours(race)
+    dtype = "" if ours.cell.dtype == "float32" else f" {ours.cell.dtype}"
+    found = sorted((r for name, r in race.items() if r.ratio and name != r.ours), key=_median)
+    texts = [f"{r.provider}{table.dagger(r.provider)} {table.over_ours(r)}" for r in found]
+    return f"{words.size_of(ours.cell)}{dtype}, {', '.join(texts)}"
 
 
 def _is_train(race: Race) -> bool:
@@ -254,7 +281,7 @@ def other_machine(machine: Machine) -> list[str]:
             texts.append(f"{words.name_of(loss)}: {', '.join(ranges)}")
     if not body:
         return []
-    summary = f"<b>{machine.title}</b>, times ours. {'. '.join(texts)}."
+    summary = f"<b>{machine.title}</b>, standard grid, times ours. {'. '.join(texts)}."
     return ["<details>", f"<summary>{summary}</summary>", *body, "", "</details>"]
 
 
@@ -265,7 +292,9 @@ def _ranges(races: Sequence[Race]) -> list[str]:
         for peer in peers(race):
             if peer.ratio:
                 found.setdefault(peer.provider, []).append(peer.ratio.median)
-    return [
-        f"{name} {words.number(min(values))} to {words.number(max(values))}"
-        for name, values in found.items()
-    ]
+    return [f"{name} {_range(values)}" for name, values in found.items()]
+
+
+def _range(values: Sequence[float]) -> str:
+    """From the least to the largest; one number where both are the same in print."""
+    return " to ".join(dict.fromkeys(words.number(end) for end in (min(values), max(values))))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.losses import distillation, nt_xent
 from benchmarks.page import summary, words
 from benchmarks.records.record import Record
@@ -17,7 +18,10 @@ def text(records: list[Record]) -> str:
 
 def test_it_says_how_much_faster_against_whom_where_how_exactly_and_how_to_check() -> None:
     found = text(standard())
-    assert "**NT-Xent, N=4096 D=128: 2.00 ms; the fastest other, compile, takes 2.00" in found
+    assert (
+        "**NT-Xent, N=4096 D=128: 2.00 ms; the fastest other of the same loss, compile, takes 2.00"
+        in found
+    )
     assert "On A CPU, 2 threads, avx2 kernels" in found
     assert 'pytest benchmarks -k "nt_xent and cpu" --benchmark-only' in found
     assert "| NT-Xent, D=128 | N=256 | N=4096 | error |" in found
@@ -45,10 +49,10 @@ def test_who_is_wrong_or_computes_something_else_is_not_the_fastest(
     monkeypatch.setattr(words, "differing", lambda: {"peer": "keeps the diagonal"})
     wrong = record("compile", nt_xent(4096, 128), ratio=0.5, gradient_error=0.3)
     found = text([*standard(eager=3.0), wrong])
-    assert "the fastest other, eager, takes 3.00" in found
+    assert "the fastest other of the same loss, eager, takes 3.00" in found
     assert "| **✗ 3e-1** |" in found and "| peer † |" in found
-    assert "†: another loss, which the notes below the grid name." in found
-    assert "the fastest other, compile, takes 2.00" in text(standard(peer=1.5))
+    assert "†: another loss, or other work: the notes below its grid say which." in found
+    assert "the fastest other of the same loss, compile, takes 2.00" in text(standard(peer=1.5))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_where_we_come_off_worst_is_said_and_whether_that_is_a_loss(
 def test_our_own_other_forms_are_no_peers() -> None:
     chunked = record("chunked", nt_xent(4096, 128), ratio=1.1, **OURS)
     found = text([*standard(), chunked])
-    assert "chunked" not in found and "fastest other, compile" in found
+    assert "chunked" not in found and "fastest other of the same loss, compile" in found
 
 
 def test_scaling_says_exponents_and_the_largest_size() -> None:
@@ -115,6 +119,17 @@ def test_the_loss_is_what_a_step_takes_beyond_its_network() -> None:
     assert "2.00 ms (loss 5.0 % [5.0, 5.0]), no difference shown to any of 1." in found
 
 
+def test_who_is_faster_with_images_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "differing", lambda: {"peer": "draws once"})
+    augment = race(ImageCell("augment", 256, 32, 48), slow=3.0, peer=0.5, gone=GONE)
+    quick = [record("peer", ImageCell("augment", 8, 32, 48), suite="quick", ratio=0.1)]
+    found = text([*standard(), *augment, *quick])
+    line = (
+        "- **Augmentation**, times ours: B=256 48 to 32 px, peer † 0.500 [0.500, 0.500], slow 3.00"
+    )
+    assert line in found and "Feature extraction" not in found
+
+
 def test_what_was_not_measured_is_said_to_be(tmp_path: Path) -> None:
     found = page(tmp_path, standard())
     assert "- **A training step** with ours, and with another loss: not measured." in found
@@ -128,10 +143,8 @@ def test_other_machines_are_folded_up_behind_an_answer(tmp_path: Path) -> None:
     other += [record("eager", nt_xent(256, 128), ratio=5.0, **newer)]
     found = page(tmp_path, standard(), other)
     assert "On B CPU, 2 threads" in found
-    summary_line = (
-        "<summary><b>A CPU, 2 threads, avx2 kernels</b>, times ours. NT-Xent: eager 3.00 to 3.00,"
-    )
-    assert summary_line in found
+    assert "<summary><b>A CPU, 2 threads, avx2 kernels</b>, standard grid, times ours." in found
+    assert " NT-Xent: eager 3.00, compile 2.00, peer 7.00. " in found
 
 
 def test_a_removed_package_changes_its_row_and_column_and_nothing_else(tmp_path: Path) -> None:
