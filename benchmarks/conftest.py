@@ -21,12 +21,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.grid import SUITES, Cell, Suite
 from benchmarks.grid.estimate import announcement
 from benchmarks.options import NAMES
-from benchmarks.page import table
+from benchmarks.page import table, words
 from benchmarks.records.record import Record, append
 
 RECORDS = pytest.StashKey[list[Record]]()
 DEFAULT = ("standard", "bfloat16")
 HERE = Path(__file__).parent
+CLOCKS = (
+    "ms: of a call, the median of a turn's, after one that does not count; pytest-benchmark's table"
+    " divides our whole turn by the calls that count"
+)
 
 RunRace = Callable[[Suite, Cell], None]
 
@@ -68,12 +72,23 @@ def chosen_device(option: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def why_no_gpu() -> str | None:
+    """Why torch has no GPU here; None if it has one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return None
+    return "torch finds no GPU" if torch.version.cuda else "this torch was built without CUDA"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not any(_suite(item) for item in items):
         return
     expression = f"{config.option.keyword or ''} {config.option.markexpr or ''}"
     names = chosen_suites(config.getoption("suite"), expression)
     device = chosen_device(config.getoption("device"))
+    if device == "cuda" and config.getoption("benchmark_only") and (reason := why_no_gpu()):
+        raise pytest.UsageError(f"--device cuda: {reason}: leave it out, or --device cpu")
 
     def runs(item: pytest.Item) -> bool:
         suite = _suite(item)
@@ -103,6 +118,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     """A sweep says what it takes, before it begins."""
     sweeps = [s for s in planned(items) if (s.name, s.device) == ("sweep", "cpu")]
     if not sweeps or not config.getoption("benchmark_only"):
+        return []
+    if chosen_device(config.getoption("device")) != "cpu":  # which is refused
         return []
     from benchmarks.measuring.ceilings import ceilings
     from benchmarks.providers.everyone import PROVIDERS
@@ -137,9 +154,14 @@ def run_race(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Run
         records = race.records()
         for record in records:
             benchmark.extra_info[record.provider] = {
+                "package": record.package,
                 "median_ms": record.median_ms,
-                "ratio": record.ratio,
+                "ratio": record.ratio and record.ratio._asdict(),
                 "gradient_error": record.gradient_error,
+                "peak_mb": record.peak_mb,
+                "rounds": len(record.times_ms),
+                "rounds_discarded": record.rounds_discarded,
+                "rounds_disturbed": words.disturbed(record.foreign_cpu),
                 "not_run": record.not_run,
             }
         request.config.stash.setdefault(RECORDS, []).extend(records)
@@ -160,5 +182,5 @@ def pytest_terminal_summary(
         found = [r for r in records if (r.suite, r.cell) in {(suite.name, c) for c in suite.cells}]
         for line in table.aligned(table.races(found)):
             terminalreporter.write_line(line)
-    for line in [*table.left_out(records), *table.differences(records)]:
+    for line in [*table.left_out(records), *table.differences(records), CLOCKS]:
         terminalreporter.write_line(line)

@@ -3,12 +3,11 @@
 Options that take a value must be known before the paths are: a conftest in a folder is too late.
 """
 
-from pathlib import Path
-
 import pytest
 
 from benchmarks.grid import SUITES
 from benchmarks.grid.cells import DEVICES
+from benchmarks.records.record import records_folder
 
 NAMES = tuple(dict.fromkeys(suite.name for suite in SUITES))
 
@@ -19,4 +18,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--device", choices=DEVICES, help="where they run; a GPU if there is one by default"
     )
-    group.addoption("--record", type=Path, metavar="DIR", help="append raw records to DIR/*.jsonl")
+    group.addoption(
+        "--record", type=records_folder, metavar="DIR", help="append raw records to DIR/*.jsonl"
+    )

@@ -13,7 +13,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.grid import CPU_SUITES, Cell, LossCell, Suite
 from benchmarks.grid.losses import ACCURACY, MEMORY, TUNED_CELLS
@@ -22,7 +21,7 @@ from benchmarks.grid.suites import on_cuda
 from benchmarks.measuring.machine import TUNED_ALLOCATOR, allocator, start_unbound
 from benchmarks.page import table
 from benchmarks.page.curves import curves
-from benchmarks.records.record import Record, append
+from benchmarks.records.record import Record, append, records_folder
 
 LOSSES = ("nt_xent", "distillation")
 SHOWN = {"accuracy": table.accuracies, "memory": table.peaks, "scaling": curves}
@@ -74,13 +73,15 @@ def main() -> int:
     names = list(dict.fromkeys(suite.name for suite in KNOWN))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
     parser.add_argument("suite", choices=names)
-    parser.add_argument("--loss", choices=LOSSES)
+    parser.add_argument("--loss", choices=LOSSES, help="of this alone (default: of all)")
     parser.add_argument("--allocator", choices=("default", "tuned"), default="default")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of scaling")
-    parser.add_argument("--record", type=Path, metavar="DIR")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="scaling only")
+    parser.add_argument("--record", type=records_folder, metavar="DIR", help="append raw records")
     chosen = parser.parse_args()
     if chosen.device != "cpu" and chosen.suite != "scaling":
         parser.error("--device: races on a GPU are those of `make gpu` and of pytest")
+    if not suites(chosen.suite, chosen.loss, chosen.allocator):
+        parser.error(f"{chosen.suite} has no {chosen.loss}: leave out --loss")
     with_environment(chosen.allocator)
     if chosen.suite in STARTS_OTHERS:
         start_unbound()

@@ -74,7 +74,10 @@ def base_of(text: str, root: Path, say: Callable[[str], None]) -> Build:
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}"
     )
     if commit is None:
-        raise UsageError(f"{text!r} is neither a revision of {root} nor a folder with a checkout")
+        raise UsageError(
+            f"{text!r} is neither a revision of {root} nor a folder with a checkout: name one"
+            " (`git log` lists revisions)"
+        )
     return Build(text, _built(commit, text, root, say), commit, dirty=False)
 
 
@@ -90,7 +93,7 @@ def _built(commit: str, name: str, root: Path, say: Callable[[str], None]) -> Pa
         shutil.rmtree(half, ignore_errors=True)  # of a build that was killed
         half.mkdir()
         _export(commit, root, half)
-        say(f"building {name} ({commit[:12]}), once, in about a minute; {log} has the details")
+        say(f"building {name} ({commit[:12]}), once, in a minute or more; {log} has the details")
         with log.open("w") as output:
             # Builds are compared on a CPU; with its CUDA kernels one takes many minutes.
             environment = {**os.environ, "SIMCLR_BENCH_CUDA": "0"}

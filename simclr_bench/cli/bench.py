@@ -34,11 +34,15 @@ LAST_WORDS_S = 10.0
 def run(options: argparse.Namespace) -> int:
     """Runs `bench`."""
     checkout = find_checkout()
+    if options.record and options.record.exists() and not options.record.is_dir():
+        raise UsageError(f"--record: {options.record} is no folder: name one, or a new one")
     if options.compare is not None:
-        return _run(comparison_command(options), checkout)
+        return _run(
+            comparison_command(options), checkout, if_terminated="nothing of the comparison is kept"
+        )
     for value, name in ((options.factor, "--factor"), (options.rounds, "--rounds")):
         if value is not None:
-            raise UsageError(f"{name} is for --compare")
+            raise UsageError(f"{name} is for --compare: add --compare BASE, or leave it out")
     missing = [name for name in ("pytest", "pytest_benchmark") if find_spec(name) is None]
     if missing:
         raise DataError(f"bench needs {' and '.join(missing)}: pip install pytest pytest-benchmark")
@@ -120,7 +124,12 @@ def comparison_command(options: argparse.Namespace) -> list[str]:
     return [*command, "--json"] if options.json else command
 
 
-def _run(command: Sequence[str], checkout: Path, quiet: bool = False) -> int:
+def _run(
+    command: Sequence[str],
+    checkout: Path,
+    quiet: bool = False,
+    if_terminated: str = "records of finished benchmarks are kept",
+) -> int:
     """Runs a command in the checkout; quiet: what it prints goes to stderr."""
     environment = dict(os.environ)
     # The command line sets this for itself, and timings are of OpenMP as users have it.
@@ -137,7 +146,7 @@ def _run(command: Sequence[str], checkout: Path, quiet: bool = False) -> int:
     except Interrupted as error:
         process.terminate()
         process.wait()
-        raise Interrupted("terminated; records of finished benchmarks are kept") from error
+        raise Interrupted(f"terminated; {if_terminated}") from error
     if code < 0:
         raise JobError(f"the benchmarks were ended by signal {-code}")
     return code

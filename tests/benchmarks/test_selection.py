@@ -18,7 +18,7 @@ from benchmarks.grid.estimate import TYPICAL
 from benchmarks.grid.losses import STANDARD
 from benchmarks.measuring import ceilings
 from benchmarks.providers.everyone import PROVIDERS
-from benchmarks.run import suites
+from benchmarks.run import main, suites
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +65,36 @@ def test_a_sweep_says_what_it_takes_and_nothing_else_does(
     assert line.startswith("sweep: 2 cells x 3 providers x 9 rounds, about ")
     assert pytest_report_collectionfinish(only, items[2:]) == []
     assert pytest_report_collectionfinish(skip, items) == []
+
+
+@pytest.mark.parametrize("cuda", ["13.0", None])
+def test_without_a_gpu_a_run_on_one_is_refused_before_it_begins(
+    cuda: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", cuda)
+    suite = next(s for s in CPU_SUITES if s.name == "quick")
+    call = SimpleNamespace(params={"suite": suite, "cell": suite.cells[0]})
+    items: list[Any] = [
+        SimpleNamespace(path=ROOT / "benchmarks" / "test_nt_xent.py", callspec=call)
+    ]
+    options = {"benchmark_only": True, "device": "cuda", "suite": ["quick"]}
+    config: Any = SimpleNamespace(
+        option=SimpleNamespace(keyword="", markexpr=""), getoption=options.get
+    )
+    why = "torch finds no GPU" if cuda else "this torch was built without CUDA"
+    with pytest.raises(pytest.UsageError, match=f"{why}: leave it out, or --device cpu"):
+        pytest_collection_modifyitems(config, items)
+
+
+def test_a_suite_that_lacks_a_loss_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["run", "accuracy", "--loss", "distillation"])
+    with pytest.raises(SystemExit) as found:
+        main()
+    assert found.value.code == 2
+    assert "accuracy has no distillation: leave out --loss" in capsys.readouterr().err
 
 
 def test_a_test_with_a_suite_is_no_benchmark() -> None:

@@ -25,7 +25,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that would have run."""
     commands: list[list[str]] = []
 
-    def run(command: list[str], checkout: Path, quiet: bool = False) -> int:
+    def run(command: list[str], checkout: Path, quiet: bool = False, **_: str) -> int:
         assert checkout == ROOT
         commands.append(command)
         return 0
@@ -89,7 +89,9 @@ def test_a_comparison_has_its_own_program(
         (["los"], "'los' is none of loss, augment, extract, train"),
         (["--quick", "--sweep"], "--sweep: not allowed with argument --quick"),
         (["--factor", "1.2"], "--factor is for --compare"),
-        (["--rounds", "9"], "--rounds is for --compare"),
+        (["--rounds", "9"], "--rounds is for --compare: add --compare BASE, or leave it out"),
+        (["--record", __file__], "test_bench.py is no folder: name one, or a new one"),
+        (["--compare", "v1", "--record", __file__], "is no folder"),
         (["--compare", "v1", "--factor", "0.9"], "'0.9' is not a factor from 1 on"),
         (["--compare", "v1", "--rounds", "0"], "'0' is not a positive number"),
         (["train", "--compare", "v1"], "--compare races the losses"),
@@ -168,7 +170,7 @@ def test_timings_are_of_openmp_as_users_have_it(monkeypatch: pytest.MonkeyPatch)
 def test_json_is_pytest_benchmark_s_own_document(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(command: list[str], checkout: Path, quiet: bool = False) -> int:
+    def run(command: list[str], checkout: Path, quiet: bool = False, **_: str) -> int:
         assert quiet
         (path,) = [word.split("=")[1] for word in command if word.startswith("--benchmark-json=")]
         Path(path).write_text(json.dumps({"benchmarks": [1]}))

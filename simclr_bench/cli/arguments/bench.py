@@ -31,14 +31,16 @@ def add(verbs: Verbs) -> None:
         help=f"{', '.join(WORKS)} (default: all)",
     )
     size = bench.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="only the small grid, for minutes")
+    size.add_argument(
+        "--quick", action="store_true", help="a small grid: a minute, nothing compiled"
+    )
     size.add_argument("--sweep", action="store_true", help="only the widest grid, for hours")
     bench.add_argument(
         "--device",
         choices=("cpu", "cuda"),
         help="what is timed (default: a GPU if there is one; --compare: cpu)",
     )
-    bench.add_argument("--record", type=Path, metavar="DIR", help="append raw records to DIR")
+    bench.add_argument("--record", type=Path, metavar="DIR", help="append raw records to a folder")
     bench.add_argument(
         "--compare",
         metavar="BASE",
