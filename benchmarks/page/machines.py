@@ -128,3 +128,24 @@ def peers(race: Race) -> Iterator[Record]:
     for record in race.values():
         if ours and not is_own(record) and class_of(record) == class_of(ours):
             yield record
+
+
+def ours_of(race: Race) -> Record:
+    """Ours, which must have been in it."""
+    return next(record for name, record in race.items() if name == record.ours)
+
+
+def ratio_of(record: Record) -> float:
+    """Its median time over ours; 0 where it has none."""
+    return record.ratio.median if record.ratio else 0.0
+
+
+def standard(machine: Machine, loss: str) -> list[Race]:
+    """The races of a loss in float32 that the first tables are about."""
+    return [
+        race
+        for grid in grids(machine.records)
+        if (grid.suite, grid.work, grid.kind) == ("standard", loss, "float32")
+        and grid.allocator == "default"
+        for race in grid.races
+    ]

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from benchmarks.grid.cells import Cell, ImageCell, LossCell
-from benchmarks.page import table, words
-from benchmarks.page.machines import Machine, Race, by_cell, grids, peers
+from benchmarks.grid.cells import Cell, LossCell
+from benchmarks.page import table, with_images, words
+from benchmarks.page.machines import Machine, Race, grids, ours_of, peers, ratio_of, standard
 from benchmarks.page.points import Curve, curves
 from benchmarks.records.record import Record
 
@@ -14,8 +14,6 @@ SIZES = {
     "distillation": ((64, 100), (1024, 1000), (1024, 21841)),
 }
 HEADLINES = {"nt_xent": (4096, 128), "distillation": (1024, 1000)}
-# In a training step: next to no loss, so that what ours takes beyond it is the loss.
-NETWORK_ONLY = "network-only"
 COMMAND = 'pytest benchmarks -k "nt_xent and cpu" --benchmark-only'
 
 
@@ -35,26 +33,27 @@ def render(machine: Machine) -> list[str]:
     for loss in SIZES:
         rows = loss_table(machine, loss)
         lines += ["", *table.markdown(rows)] if rows else []
-    shown = [r for loss in SIZES for race in _standard(machine, loss) for r in race.values()]
+    shown = [r for loss in SIZES for race in standard(machine, loss) for r in race.values()]
     notes = [line for line in table.left_out(shown) if words.NOT_INSTALLED not in line]
     if any(record.provider in words.differing() for record in shown):
         notes.append("†: another loss, or other work: the notes below its grid say which")
     lines += ["", f"{'; '.join(notes)}."] if notes else []
-    points = [*closest(machine), *scaling(machine), *training(machine), *images(machine)]
+    points = [*closest(machine), *scaling(machine), *with_images.training(machine)]
+    points += with_images.views_and_features(machine)
     return [*lines, "", *points]
 
 
 def headline(machine: Machine, loss: str) -> list[str]:
     """One sentence: our time at one size, and who comes next with a right gradient."""
     wanted = HEADLINES[loss]
-    for race in _standard(machine, loss):
-        ours = _ours(race)
+    for race in standard(machine, loss):
+        ours = ours_of(race)
         others = [
             record for record in _same_work(race) if record.ratio and not words.is_wrong(record)
         ]
         if _size(ours.cell) != wanted or not others:
             continue
-        next_one = min(others, key=_median)
+        next_one = min(others, key=ratio_of)
         assert next_one.ratio is not None
         place = f"{words.name_of(loss)}, {words.size_of(ours.cell)}"
         return [
@@ -65,23 +64,12 @@ def headline(machine: Machine, loss: str) -> list[str]:
     return []
 
 
-def _standard(machine: Machine, loss: str) -> list[Race]:
-    """The races of a loss in float32 that the first tables are about."""
-    return [
-        race
-        for grid in grids(machine.records)
-        if (grid.suite, grid.work, grid.kind) == ("standard", loss, "float32")
-        and grid.allocator == "default"
-        for race in grid.races
-    ]
-
-
 def loss_table(machine: Machine, loss: str) -> table.Rows:
     """A row per provider and a column per size; a heading first, nothing where nothing is known.
 
     The last column is the largest error of the row.
     """
-    races = {_size(next(iter(race.values())).cell): race for race in _standard(machine, loss)}
+    races = {_size(next(iter(race.values())).cell): race for race in standard(machine, loss)}
     sizes = [size for size in SIZES[loss] if size in races]
     if not sizes:
         return []
@@ -90,7 +78,7 @@ def loss_table(machine: Machine, loss: str) -> table.Rows:
     name = words.name_of(loss)
     if len(sizes) > 1 and len({columns for _, columns in sizes}) == 1:  # said once
         name, titles = f"{name}, {titles[0].split()[1]}", [title.split()[0] for title in titles]
-    ours = [_ours(races[size]) for size in sizes]
+    ours = [ours_of(races[size]) for size in sizes]
     times = [f"**{_time(record)}**" for record in ours]
     names = dict.fromkeys(peer.provider for size in sizes for peer in peers(races[size]))
     rows = [
@@ -114,10 +102,6 @@ def _largest_error(records: Sequence[Record]) -> str:
 
 def _size(cell: Cell) -> tuple[int, int] | None:
     return (cell.rows, cell.columns) if isinstance(cell, LossCell) else None
-
-
-def _ours(race: Race) -> Record:
-    return next(record for name, record in race.items() if name == record.ours)
 
 
 def _same_work(race: Race) -> list[Record]:
@@ -145,7 +129,7 @@ def closest(machine: Machine) -> list[str]:
                     worst[peer.provider] = peer
         if not worst:
             continue
-        found = sorted(worst.values(), key=_median)
+        found = sorted(worst.values(), key=ratio_of)
         faster = [record for record in found if record.ratio and record.ratio.high < 1]
         text = "; ".join(_closest(record) for record in found)
         verdict = f"faster than ours there: {', '.join(r.provider for r in faster)}"
@@ -155,10 +139,6 @@ def closest(machine: Machine) -> list[str]:
             f" {verdict if faster else none}."
         )
     return lines
-
-
-def _median(record: Record) -> float:
-    return record.ratio.median if record.ratio else 0.0
 
 
 def _closest(record: Record) -> str:
@@ -194,81 +174,6 @@ def _curve(curve: Curve) -> str:
     return f"{curve.provider} {', '.join(powers)}, {largest}{lacking}"
 
 
-def training(machine: Machine) -> list[str]:
-    """When the loss matters in a training step: its share, and whose makes it longer or shorter."""
-    races = [
-        race
-        for race in by_cell(r for r in machine.records if isinstance(r.cell, ImageCell))
-        if _is_train(race)
-    ]
-    texts = [_step(machine, race) for race in races] or ["not measured"]
-    return [f"- **A training step** with ours, and with another loss: {'; '.join(texts)}."]
-
-
-def images(machine: Machine) -> list[str]:
-    """A line for each other work with images: who is slower than ours, and who is faster."""
-    lines = []
-    for work in ("augment", "extract"):
-        races = [
-            race
-            for race in by_cell(machine.records)
-            if (first := next(iter(race.values()))).cell.work == work and first.suite == "standard"
-        ]
-        texts = [_beside_ours(race) for race in races if _ours(race).times_ms]
-        if texts:
-            lines.append(f"- **{words.name_of(work)}**, times ours: {'; '.join(texts)}.")
-    return lines
-
-
-def _beside_ours(race: Race) -> str:
-    ours = _ours(race)
-    dtype = "" if ours.cell.dtype == "float32" else f" {ours.cell.dtype}"
-    found = sorted((r for name, r in race.items() if r.ratio and name != r.ours), key=_median)
-    texts = [f"{r.provider}{table.dagger(r.provider)} {table.over_ours(r)}" for r in found]
-    return f"{words.size_of(ours.cell)}{dtype}, {', '.join(texts)}"
-
-
-def _is_train(race: Race) -> bool:
-    first = next(iter(race.values()))
-    wanted = first.cell.work == "train" and first.suite != "quick" and first.ours in race
-    return wanted and bool(_ours(race).times_ms)
-
-
-def _step(machine: Machine, race: Race) -> str:
-    ours = _ours(race)
-    others = [r for r in peers(race) if r.ratio and r.provider != NETWORK_ONLY]
-    slower = [f"{r.provider} {words.ratio(r.ratio)}" for r in others if r.ratio and r.ratio.low > 1]
-    faster = [
-        f"{r.provider} {words.ratio(r.ratio)}" for r in others if r.ratio and r.ratio.high < 1
-    ]
-    verdict = [f"longer with {', '.join(slower)}"] if slower else []
-    verdict += [f"shorter with {', '.join(faster)}"] if faster else []
-    none = f"no difference shown to any of {len(others)}" if others else "no other was run"
-    dtype = "" if ours.cell.dtype == "float32" else f" {ours.cell.dtype}"
-    share = _share(machine, race)
-    return (
-        f"{words.size_of(ours.cell)}{dtype}, {words.number(ours.median_ms)} ms"
-        f"{f' (loss {share})' if share else ''}, {' and '.join(verdict) or none}"
-    )
-
-
-def _share(machine: Machine, race: Race) -> str:
-    """The part of our step that is the loss: beyond a network without one, else as raced alone."""
-    step, bare = _ours(race), race.get(NETWORK_ONLY)
-    if bare and bare.ratio:
-        found = [
-            100 * (1 - ratio) for ratio in (bare.ratio.median, bare.ratio.high, bare.ratio.low)
-        ]
-        return f"{found[0]:.1f} % [{found[1]:.1f}, {found[2]:.1f}]"
-    assert isinstance(step.cell, ImageCell)
-    for other in _standard(machine, "nt_xent"):
-        ours = _ours(other)
-        same_size = _size(ours.cell) == (2 * step.cell.images, 128)
-        if same_size and ours.median_ms and step.median_ms:
-            return f"{words.percent(ours.median_ms / step.median_ms)}"
-    return ""
-
-
 def other_machine(machine: Machine) -> list[str]:
     """The same tables, folded up behind a line that answers."""
     texts, body = [], []
@@ -276,7 +181,7 @@ def other_machine(machine: Machine) -> list[str]:
         rows = loss_table(machine, loss)
         if rows:
             body += ["", *table.markdown(rows)]
-        ranges = _ranges(_standard(machine, loss))
+        ranges = _ranges(standard(machine, loss))
         if ranges:
             texts.append(f"{words.name_of(loss)}: {', '.join(ranges)}")
     if not body:
