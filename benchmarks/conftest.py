@@ -72,23 +72,12 @@ def chosen_device(option: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def why_no_gpu() -> str | None:
-    """Why torch has no GPU here; None if it has one."""
-    import torch
-
-    if torch.cuda.is_available():
-        return None
-    return "torch finds no GPU" if torch.version.cuda else "this torch was built without CUDA"
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not any(_suite(item) for item in items):
         return
     expression = f"{config.option.keyword or ''} {config.option.markexpr or ''}"
     names = chosen_suites(config.getoption("suite"), expression)
     device = chosen_device(config.getoption("device"))
-    if device == "cuda" and config.getoption("benchmark_only") and (reason := why_no_gpu()):
-        raise pytest.UsageError(f"--device cuda: {reason}: leave it out, or --device cpu")
 
     def runs(item: pytest.Item) -> bool:
         suite = _suite(item)
@@ -96,6 +85,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=[item for item in items if not runs(item)])
     items[:] = [item for item in items if runs(item)]
+    if device != chosen_device(None) == "cpu" and config.getoption("benchmark_only"):
+        raise pytest.UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
 
 
 def _suite(item: pytest.Item) -> Suite | None:
@@ -118,8 +109,6 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     """A sweep says what it takes, before it begins."""
     sweeps = [s for s in planned(items) if (s.name, s.device) == ("sweep", "cpu")]
     if not sweeps or not config.getoption("benchmark_only"):
-        return []
-    if chosen_device(config.getoption("device")) != "cpu":  # which is refused
         return []
     from benchmarks.measuring.ceilings import ceilings
     from benchmarks.providers.everyone import PROVIDERS

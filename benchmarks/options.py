@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.grid import SUITES
 from benchmarks.grid.cells import DEVICES
-from benchmarks.records.record import records_folder
+from simclr_bench.cli.arguments.common import new_or_folder
 
 NAMES = tuple(dict.fromkeys(suite.name for suite in SUITES))
 
@@ -19,5 +19,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", choices=DEVICES, help="where they run; a GPU if there is one by default"
     )
     group.addoption(
-        "--record", type=records_folder, metavar="DIR", help="append raw records to DIR/*.jsonl"
+        "--record", type=new_or_folder, metavar="DIR", help="append raw records to DIR/*.jsonl"
     )

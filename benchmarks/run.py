@@ -21,7 +21,8 @@ from benchmarks.grid.suites import on_cuda
 from benchmarks.measuring.machine import TUNED_ALLOCATOR, allocator, start_unbound
 from benchmarks.page import table
 from benchmarks.page.curves import curves
-from benchmarks.records.record import Record, append, records_folder
+from benchmarks.records.record import Record, append
+from simclr_bench.cli.arguments.common import new_or_folder
 
 LOSSES = ("nt_xent", "distillation")
 SHOWN = {"accuracy": table.accuracies, "memory": table.peaks, "scaling": curves}
@@ -76,7 +77,7 @@ def main() -> int:
     parser.add_argument("--loss", choices=LOSSES, help="of this alone (default: of all)")
     parser.add_argument("--allocator", choices=("default", "tuned"), default="default")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="scaling only")
-    parser.add_argument("--record", type=records_folder, metavar="DIR", help="append raw records")
+    parser.add_argument("--record", type=new_or_folder, metavar="DIR", help="append raw records")
     chosen = parser.parse_args()
     if chosen.device != "cpu" and chosen.suite != "scaling":
         parser.error("--device: races on a GPU are those of `make gpu` and of pytest")

@@ -22,7 +22,8 @@ from benchmarks.grid import LossCell
 from benchmarks.grid.losses import QUICK, nt_xent
 from benchmarks.grid.suites import loss_cells
 from benchmarks.measuring.machine import environment, start_unbound
-from benchmarks.records.record import COMPARISONS, records_folder
+from benchmarks.records.record import COMPARISONS
+from simclr_bench.cli.arguments.common import new_or_folder
 from simclr_bench.cli.main import print_error
 from simclr_bench.cli.output import print_json
 from simclr_bench.errors import SLOWER as SOMETHING_IS_SLOWER
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--factor", type=float, default=FACTOR)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--record", type=records_folder, metavar="DIR")
+    parser.add_argument("--record", type=new_or_folder, metavar="DIR")
     chosen = parser.parse_args(arguments)
     start_unbound()
     try:

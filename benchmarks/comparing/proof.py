@@ -20,7 +20,7 @@ from benchmarks.comparing.decide import NOT_FLAGGED
 from benchmarks.comparing.process import ROOT
 from benchmarks.comparing.shown import document, lines
 from benchmarks.measuring.machine import environment, start_unbound
-from benchmarks.records.record import records_folder
+from simclr_bench.cli.arguments.common import new_or_folder
 from simclr_bench.cli.main import print_error
 from simclr_bench.errors import SimclrBenchError
 
@@ -66,7 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparing.proof")
     parser.add_argument("--slow", type=int, default=10)
     parser.add_argument("--same", type=int, default=20)
-    parser.add_argument("--record", type=records_folder, metavar="DIR")
+    parser.add_argument("--record", type=new_or_folder, metavar="DIR")
     chosen = parser.parse_args()
     start_unbound()
     flagged: dict[float, list[bool]] = {HANDICAP: [], 0.0: []}

@@ -1,6 +1,5 @@
 """Raw records: one JSON line per cell and provider, and the files that hold them."""
 
-import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -92,14 +91,6 @@ class Record:
         for name in ("times_ms", "ratios", "foreign_cpu"):
             raw[name] = tuple(raw.get(name, ()))
         return cls(**{**raw, "cell": cell_from(raw["cell"])})
-
-
-def records_folder(text: str) -> Path:
-    """An option's value: a folder, or what can become one."""
-    path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no folder: name one, or a new one")
-    return path
 
 
 def append(directory: Path, records: Sequence[Record]) -> None:

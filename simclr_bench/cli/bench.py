@@ -34,8 +34,6 @@ LAST_WORDS_S = 10.0
 def run(options: argparse.Namespace) -> int:
     """Runs `bench`."""
     checkout = find_checkout()
-    if options.record and options.record.exists() and not options.record.is_dir():
-        raise UsageError(f"--record: {options.record} is no folder: name one, or a new one")
     if options.compare is not None:
         return _run(
             comparison_command(options), checkout, if_terminated="nothing of the comparison is kept"

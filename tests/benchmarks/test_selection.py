@@ -67,12 +67,10 @@ def test_a_sweep_says_what_it_takes_and_nothing_else_does(
     assert pytest_report_collectionfinish(skip, items) == []
 
 
-@pytest.mark.parametrize("cuda", ["13.0", None])
 def test_without_a_gpu_a_run_on_one_is_refused_before_it_begins(
-    cuda: str | None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.version.cuda", cuda)
     suite = next(s for s in CPU_SUITES if s.name == "quick")
     call = SimpleNamespace(params={"suite": suite, "cell": suite.cells[0]})
     items: list[Any] = [
@@ -80,10 +78,11 @@ def test_without_a_gpu_a_run_on_one_is_refused_before_it_begins(
     ]
     options = {"benchmark_only": True, "device": "cuda", "suite": ["quick"]}
     config: Any = SimpleNamespace(
-        option=SimpleNamespace(keyword="", markexpr=""), getoption=options.get
+        option=SimpleNamespace(keyword="", markexpr=""),
+        getoption=options.get,
+        hook=SimpleNamespace(pytest_deselected=lambda items: None),
     )
-    why = "torch finds no GPU" if cuda else "this torch was built without CUDA"
-    with pytest.raises(pytest.UsageError, match=f"{why}: leave it out, or --device cpu"):
+    with pytest.raises(pytest.UsageError, match="finds no CUDA device here; use --device cpu"):
         pytest_collection_modifyitems(config, items)
 
 

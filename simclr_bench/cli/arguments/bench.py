@@ -2,9 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from simclr_bench.cli.arguments.common import Verbs, add_verb, positive
+from simclr_bench.cli.arguments.common import Verbs, add_verb, new_or_folder, positive
 
 WORKS = ("loss", "augment", "extract", "train")
 
@@ -40,7 +39,9 @@ def add(verbs: Verbs) -> None:
         choices=("cpu", "cuda"),
         help="what is timed (default: a GPU if there is one; --compare: cpu)",
     )
-    bench.add_argument("--record", type=Path, metavar="DIR", help="append raw records to a folder")
+    bench.add_argument(
+        "--record", type=new_or_folder, metavar="DIR", help="append raw records to a folder"
+    )
     bench.add_argument(
         "--compare",
         metavar="BASE",

@@ -65,6 +65,14 @@ def _seeds(text: str) -> range:
     return seeds
 
 
+def new_or_folder(text: str) -> Path:
+    """A folder, or what can become one."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder: name one, or a new one")
+    return path
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")

@@ -1,6 +1,5 @@
 """A record survives its file."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from benchmarks.grid.cells import ImageCell
 from benchmarks.grid.losses import nt_xent
-from benchmarks.records.record import Record, append, latest, read, records_folder
+from benchmarks.records.record import Record, append, latest, read
 from tests.benchmarks.invented import record
 
 
@@ -59,11 +58,3 @@ def test_a_later_measurement_of_the_same_takes_the_place_of_the_earlier() -> Non
 def test_without_rounds_there_is_no_median_and_no_ratio() -> None:
     assert record("lightly", not_run="absent").median_ms is None
     assert record("lightly", not_run="absent").ratio is None
-
-
-def test_records_go_into_a_folder_and_no_file(tmp_path: Path) -> None:
-    assert records_folder(str(tmp_path)) == tmp_path
-    assert records_folder(str(tmp_path / "new")) == tmp_path / "new"
-    (tmp_path / "file").touch()
-    with pytest.raises(argparse.ArgumentTypeError, match="file is no folder: name one, or a new"):
-        records_folder(str(tmp_path / "file"))
